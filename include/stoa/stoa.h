@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* Everything. The container templates are included one by one: stoa/template/. */
+#ifndef STOA_H
+#define STOA_H
+#include <stoa/attr.h>
+#include <stoa/error.h>
+#include <stoa/time.h>
+#include <stoa/ref.h>
+#include <stoa/sync.h>
+#include <stoa/segment.h>
+#include <stoa/type.h>
+#include <stoa/tx.h>
+#include <stoa/object.h>
+#include <stoa/str.h>
+#endif

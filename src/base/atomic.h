@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Atomics on words of shared memory: one function per width and order, the
+ * order in its name. Nothing else in the library touches a shared word that
+ * another process or a recovery relies on.
+ *
+ * Two different reasons order a store:
+ *   release, acq_rel, seq_cst   a live thread on another processor reads it;
+ *   kill                        this thread may die right after it. A killed
+ *                               thread's earlier stores all become visible and
+ *                               its later ones never happen, so only the
+ *                               compiler must be held: kill stores cost nothing.
+ * The words are plain integers, because the structs that hold them are public
+ * and C++ reads them too.
+ */
+#ifndef STOAI_BASE_ATOMIC_H
+#define STOAI_BASE_ATOMIC_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* Stores before it are made before stores after it, in this thread's order. */
+static inline void
+stoai_kill_fence(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+#define STOAI_ATOMICS_(w, T)                                                   \
+	static inline T w##_load_relaxed(const T *p)                           \
+	{                                                                      \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);                   \
+	}                                                                      \
+	static inline T w##_load_acquire(const T *p)                           \
+	{                                                                      \
+		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                   \
+	}                                                                      \
+	static inline T w##_load_seq_cst(const T *p)                           \
+	{                                                                      \
+		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                   \
+	}                                                                      \
+	static inline void w##_store_relaxed(T *p, T v)                        \
+	{                                                                      \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);                      \
+	}                                                                      \
+	static inline void w##_store_release(T *p, T v)                        \
+	{                                                                      \
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
+		__atomic_store_n(p, v, __ATOMIC_RELEASE);                      \
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
+	}                                                                      \
+	static inline void w##_store_kill(T *p, T v)                           \
+	{                                                                      \
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);                      \
+		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
+	}                                                                      \
+	static inline T w##_exchange_seq_cst(T *p, T v)                        \
+	{                                                                      \
+		return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);            \
+	}                                                                      \
+	static inline bool w##_cas_seq_cst(T *p, T *expected, T v)             \
+	{                                                                      \
+		return __atomic_compare_exchange_n(p, expected, v, false,      \
+			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                   \
+	}                                                                      \
+	static inline T w##_fetch_or_seq_cst(T *p, T v)                        \
+	{                                                                      \
+		return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);              \
+	}                                                                      \
+	static inline T w##_fetch_and_seq_cst(T *p, T v)                       \
+	{                                                                      \
+		return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);             \
+	}                                                                      \
+	static inline T w##_fetch_add_seq_cst(T *p, T v)                       \
+	{                                                                      \
+		return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);             \
+	}
+
+STOAI_ATOMICS_(a32, uint32_t)
+STOAI_ATOMICS_(a64, uint64_t)
+
+/* Bytes that recovery relies on only after a later kill store says so. */
+static inline void
+stoai_kill_copy(void *to, const void *from, size_t size)
+{
+	stoai_kill_fence();
+	memcpy(to, from, size);
+	stoai_kill_fence();
+}
+
+static inline void
+stoai_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#else
+	__asm__ volatile("yield" ::: "memory");
+#endif
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * The layout of a segment, all of it fixed-width words at fixed offsets:
+ *
+ *	0            header                    1 KiB
+ *	slots_off    slots[slot_count]         128 bytes each, packed: what others look at
+ *	lanes_off    lanes[slot_count]         lane_stride each: log, held locks, token
+ *	table_off    span table                8 bytes a span         (heap/format.h)
+ *	meta_off     span metas                meta_stride a span     (heap/format.h)
+ *	heap_off     spans up to `committed`, address space up to `reserve`
+ *
+ * Lanes, table, metas and spans are backed by memory only as far as they are
+ * used: a lane when its slot is first taken, the rest as the heap grows.
+ * Every change that matters to another process is one aligned store.
+ */
+#ifndef STOAI_SEGMENT_FORMAT_H
+#define STOAI_SEGMENT_FORMAT_H
+#include <stddef.h>
+#include <stdint.h>
+#include "stoa/attr.h"
+#include "stoa/sync.h"
+
+#define STOAI_MAGIC          UINT64_C(0x0a1a0d414f545389) /* 89 53 54 4f 41 0d 1a 0a */
+#define STOAI_BYTE_ORDER     UINT32_C(0x01020304)
+
+enum {
+	STOAI_LAYOUT_VERSION = 1,
+	STOAI_HEADER_SIZE = 1024,
+	STOAI_STATIC_SIZE = 256,
+	STOAI_SLOTS_MAX = 256, /* a layout constant: bits in stoa_rwlock */
+	STOAI_HELD_USER = 24,
+	STOAI_HELD_MAX = 26, /* two for the library's own locks */
+	STOAI_TRIES_MAX = 3
+};
+
+/* header.flags_: live */
+enum {
+	STOAI_SEGMENT_DAMAGED = 1 << 0, /* a lane is quarantined; see recover.c */
+	STOAI_SEGMENT_RETIRED = 1 << 1  /* its name is gone or was replaced */
+};
+
+/* feature bits: a bit that this build does not know refuses... */
+enum {
+	STOAI_INCOMPAT_TOKENLESS = 1 << 0 /* liveness by owner bytes alone */
+};
+
+struct stoai_header {
+	/* static: written before the segment has a name, then never; in sum */
+	uint64_t magic;
+	uint32_t layout_version;
+	uint32_t byte_order;
+	uint64_t features_compat;   /* ...nothing */
+	uint64_t features_rocompat; /* ...writing */
+	uint64_t features_incompat; /* ...opening */
+	uint8_t uuid[16];
+	uint64_t created_ns; /* realtime */
+	uint64_t seed;       /* of every hash stored in the segment */
+	uint32_t page_size;  /* tokens need a page edge of this size */
+	uint32_t slot_count;
+	uint32_t lane_stride;
+	uint32_t span_shift; /* a span has 1 << span_shift bytes */
+	uint32_t meta_stride;
+	uint32_t pad0;
+	uint64_t slots_off, lanes_off, table_off, meta_off, heap_off;
+	uint64_t reserve;  /* bytes of address space; heap's end at most */
+	uint64_t root_off; /* object/format.h: struct stoai_root */
+	uint8_t pad1[STOAI_STATIC_SIZE - 160];
+	uint64_t sum; /* stoai_hash_sum over the bytes before it */
+	/* live: each word changes by one store */
+	uint32_t flags;
+	uint32_t clean;      /* nobody was attached when it was flushed and closed */
+	uint8_t boot_id[16]; /* of the machine's run in which it is used */
+	uint64_t recovered;  /* slots recovered so far; statistics */
+	uint8_t pad2[32];
+	/* heap: who may write is said in heap/format.h */
+	uint64_t committed; /* end of the memory that the heap may touch */
+	uint64_t cursor;    /* hint: the span where the next search begins */
+	stoa_mutex heap_lock;
+	uint8_t pad3[40];
+	stoa_rwlock lock;  /* what STOA_TX(tx, seg) takes */
+	uint8_t pad4[16];
+	stoa_rwlock names; /* the object index */
+	uint8_t pad5[16];
+	uint8_t pad6[STOAI_HEADER_SIZE - 512];
+};
+
+enum { STOAI_SLOT_FREE, STOAI_SLOT_LIVE }; /* slot.state */
+
+/* What other processes look at, so packed. Written by the owner unless said otherwise. */
+struct stoai_slot {
+	uint32_t state;
+	uint32_t generation; /* 20 bits used; +1 when the slot is given up or recovered */
+	uint64_t freeing;    /* recycle barrier: the block whose free I am performing */
+	uint64_t waiting;    /* held word of the lock I sleep for, 0: none */
+	uint64_t woken;      /* offset of the condition whose wake-up I may have consumed */
+	uint64_t regions;    /* bit: I may own a span in that 64th of the heap */
+	uint32_t tries;      /* recoveries of this slot begun and not finished; by recoverers */
+	uint32_t commits;    /* transactions committed; checked mode and statistics */
+	uint32_t pid, tid;   /* from here on for people only */
+	uint64_t pid_namespace;
+	uint64_t since_ns, waiting_since_ns;
+	uint32_t paged; /* its lane has memory; set once */
+	uint8_t pad[128 - 84];
+};
+
+/*
+ * held word: offset of the lock | STOAI_HELD_*. Stored before the lock word is
+ * touched and cleared after it was given back, so it is the intent as well.
+ */
+enum {
+	STOAI_HELD_EXCLUSIVE = 1,
+	STOAI_HELD_SHARED = 2,
+	STOAI_HELD_MUTEX = 3,
+	STOAI_HELD_MODE = 7
+};
+
+enum { STOAI_LANE_OPEN, STOAI_LANE_COMMITTED }; /* lane.state */
+
+/* A thread's log and locks. Nobody else touches it while its token is held. */
+struct stoai_lane {
+	uint32_t state; /* OPEN: undo what is in the log; COMMITTED: finish it */
+	uint32_t pad;
+	uint64_t cursor; /* end of the log; its start: empty */
+	uint64_t done;   /* COMMITTED: up to here its effects are made */
+	uint64_t held[STOAI_HELD_MAX];
+	uint64_t log[]; /* to the token; records in segment/log.h */
+};
+
+enum {
+	STOAI_LANE_LOG = 232,     /* where the log begins in a lane */
+	STOAI_TOKEN_FROM_END = 8, /* the token is the lane's last u32 but one */
+	STOAI_LANE_MIN = 512
+};
+
+/*
+ * The token, at the edge of the slot's page:
+ *	0                     free
+ *	TID [| WAITERS]       held by a living thread, on libc's robust list
+ *	OWNER_DIED [|WAITERS] marked by the kernel: dead, not yet recovered
+ *	UNLISTED | TID [| WAITERS]   held, token-less: only the owner byte tells
+ */
+#define STOAI_TOKEN_WAITERS    UINT32_C(0x80000000)
+#define STOAI_TOKEN_OWNER_DIED UINT32_C(0x40000000)
+#define STOAI_TOKEN_UNLISTED   UINT32_C(0x20000000)
+#define STOAI_TOKEN_TID        UINT32_C(0x1fffffff)
+
+/* Where the owner bytes of a backing's file lie: beyond any content. */
+#define STOAI_OWNER_BYTES (UINT64_C(1) << 62)
+#define STOAI_USER_BYTE   (STOAI_OWNER_BYTES - 1) /* shared: has it open */
+
+STOA_STATIC_ASSERT(offsetof(struct stoai_header, sum) == STOAI_STATIC_SIZE - 8, "");
+STOA_STATIC_ASSERT(offsetof(struct stoai_header, committed) == 320, "");
+STOA_STATIC_ASSERT(offsetof(struct stoai_header, lock) == 384, "");
+STOA_STATIC_ASSERT(offsetof(struct stoai_header, names) == 448, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_header) == STOAI_HEADER_SIZE, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_slot) == 128, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_lane) == STOAI_LANE_LOG, "");
+STOA_STATIC_ASSERT(sizeof(stoa_rwlock) == 48 && sizeof(stoa_mutex) == 8, "");
+
+#endif

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * The local side: a process's segment, and a thread's seat in it.
+ *
+ *	stoa_segment   one per process, mapping and mode; shared by its handles;
+ *	               lives until the last handle is closed and the last
+ *	               thread has detached
+ *	stoai_self     one per thread; a page that is zero in a fork child
+ *	stoai_seat     one per thread and segment: its slot, its lane, its heap
+ *	               cache. Also zero in a fork child, which so finds itself
+ *	               detached, whatever pointers it has kept
+ *
+ * Layers above keep their own thread data behind the seat and behind self;
+ * upper.h says how much room they want.
+ */
+#ifndef STOAI_SEGMENT_SEAT_H
+#define STOAI_SEGMENT_SEAT_H
+#include <pthread.h>
+#include "base/atomic.h"
+#include "base/base.h"
+#include "segment/format.h"
+#include "stoa/segment.h"
+
+enum { STOAI_SEGMENTS_MAX = 64 }; /* open at one time in one process */
+
+/* local, process-wide */
+struct stoa_segment {
+	char *base;            /* never moves; header at base */
+	uint64_t size;         /* bytes of address space mapped: header.reserve */
+	uint64_t heap_off;     /* copies of static header words, for hot paths */
+	uint64_t committed;    /* last seen; refreshed when something lies beyond */
+	uint32_t span_shift, meta_stride, lane_stride, slot_count;
+	uint64_t table_off, meta_off, slots_off, lanes_off, seed;
+	int fd;                /* of the backing; -1: none */
+	uint32_t id;           /* index into stoai_self.seat */
+	bool readonly;         /* mapped without write access */
+	bool tokenless;        /* owner bytes (or, without fd, this process) alone */
+	bool checked;          /* tx/checked.c watches every transaction */
+	uint8_t backing;       /* enum stoai_backing_kind */
+	void *checked_state;   /* tx/checked.c */
+	void *types_cache;     /* object/: descriptions seen by this process */
+	/* under the registry's mutex (registry.c) */
+	uint32_t handles;      /* open minus close */
+	uint32_t attached;     /* threads of this process with a seat */
+	uint64_t device, inode;
+	struct stoa_segment *next;
+	uint64_t mine[STOAI_SLOTS_MAX / 64]; /* slots this process is using */
+	char name[256];        /* for people, and for unlink */
+};
+
+struct stoai_seat {
+	stoa_segment *seg;    /* NULL: no seat (and what a fork child reads) */
+	struct stoai_slot *slot;
+	struct stoai_lane *lane;
+	uint32_t index;       /* of the slot */
+	uint32_t word;        /* my lock word: generation and slot + 1 */
+	uint32_t busy;        /* inside a call: entered again = signal handler */
+	uint32_t locks;       /* entries of lane->held in use */
+	uint64_t log_end;     /* end of the log chunk that the cursor is in */
+	uint16_t depth[STOAI_HELD_MAX]; /* how often each held lock was taken */
+	void *heap;           /* heap/: magazines; in the same wiped mapping */
+};
+
+struct stoai_self {
+	struct stoai_seat *seat[STOAI_SEGMENTS_MAX];
+	void *tx;             /* tx/: transaction objects; in the same wiped mapping */
+	char *scratch;        /* where a failed transaction writes; 0: none yet */
+	size_t scratch_size, scratch_used;
+};
+
+extern STOAI_THREAD struct stoai_self *stoai_self;
+
+static inline struct stoai_header *
+stoai_header(const stoa_segment *seg)
+{
+	return (struct stoai_header *)(void *)seg->base;
+}
+
+static inline struct stoai_slot *
+stoai_slot_at(const stoa_segment *seg, uint32_t index)
+{
+	return (struct stoai_slot *)(void *)(seg->base + seg->slots_off) + index;
+}
+
+static inline struct stoai_lane *
+stoai_lane_at(const stoa_segment *seg, uint32_t index)
+{
+	return (struct stoai_lane *)(void *)(seg->base + seg->lanes_off
+		+ (uint64_t)index * seg->lane_stride);
+}
+
+static inline uint32_t *
+stoai_token_at(const stoa_segment *seg, uint32_t index)
+{
+	return (uint32_t *)(void *)(seg->base + seg->lanes_off
+		+ ((uint64_t)index + 1) * seg->lane_stride
+		- STOAI_TOKEN_FROM_END);
+}
+
+/* offset of something in this mapping; 0 for NULL */
+static inline uint64_t
+stoai_off(const stoa_segment *seg, const void *p)
+{
+	return p ? (uint64_t)((const char *)p - seg->base) : 0;
+}
+
+static inline void *
+stoai_at(const stoa_segment *seg, uint64_t off)
+{
+	return seg->base + off;
+}
+
+/* [off, off + size) lies in committed heap memory? */
+static inline bool
+stoai_in_heap(stoa_segment *seg, uint64_t off, uint64_t size)
+{
+	if (stoai_unlikely(off < seg->heap_off || size > seg->committed
+			|| off > seg->committed - size)) {
+		uint64_t now = a64_load_acquire(&stoai_header(seg)->committed);
+
+		if (now > seg->size) /* damaged, or not mapped here */
+			now = seg->size;
+		a64_store_relaxed(&seg->committed, now);
+		return off >= seg->heap_off && size <= now && off <= now - size;
+	}
+	return true;
+}
+
+/* ---- attach.c: the calling thread's seat ---- */
+
+/* The seat, or NULL when this thread has none (yet, any more, or is a fork child). */
+static inline struct stoai_seat *
+stoai_seat_of(const stoa_segment *seg)
+{
+	struct stoai_seat *seat
+		= stoai_likely(stoai_self != NULL) ? stoai_self->seat[seg->id] : NULL;
+
+	return stoai_likely(seat && seat->seg == seg) ? seat : NULL;
+}
+
+/* Finds or makes it. -EUSERS at the deadline; -EROFS; -ENOSPC (its lane). */
+int stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret);
+void stoai_detach(struct stoai_seat *seat);
+/* This thread's page; NULL: out of memory. */
+struct stoai_self *stoai_self_get(void);
+
+/* ---- liveness.c: who lives ---- */
+
+uint32_t stoai_lock_word(uint32_t slot, uint32_t generation);
+/* word names a slot of this segment: its index; else UINT32_MAX */
+uint32_t stoai_word_slot(const stoa_segment *seg, uint32_t word);
+bool stoai_word_is_current(const stoa_segment *seg, uint32_t word);
+/* marked dead by the kernel? one load */
+static inline bool
+stoai_token_dead(uint32_t token)
+{
+	return (token & STOAI_TOKEN_OWNER_DIED) && !(token & STOAI_TOKEN_TID);
+}
+
+/*
+ * Prove the death of a slot that looks stuck: take its owner byte, look again,
+ * mark its token. True: it is dead (and marked, and not yet recovered).
+ */
+bool stoai_confirm_dead(stoa_segment *seg, uint32_t slot);
+
+/* ---- recover.c ---- */
+
+/* Finish or undo what a dead slot was doing. 0: done by us or by somebody else. */
+int stoai_recover(stoa_segment *seg, uint32_t slot);
+/* Recover every slot whose death is known; thorough: prove others' too. Returns how many. */
+int stoai_sweep(stoa_segment *seg, bool thorough);
+/* A segment with a quarantined lane: -ENOTRECOVERABLE, with its text. */
+int stoai_segment_usable(stoa_segment *seg);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Recovery reaches up without an upward include: what the layers above do for a
+ * dead slot stands in one constant table. tx/upper.c defines it; every process
+ * links all of it, so any process can recover any other.
+ */
+#ifndef STOAI_SEGMENT_UPPER_H
+#define STOAI_SEGMENT_UPPER_H
+#include "segment/seat.h"
+
+struct stoai_upper {
+	size_t self_size; /* bytes behind struct stoai_self */
+	size_t seat_size; /* bytes behind struct stoai_seat: the heap's part */
+	/* a fresh seat's part behind it is zero; the lane is open and empty */
+	void (*seat_begin)(struct stoai_seat *seat);
+	/* last look at the calling thread's own seat before its recovery */
+	void (*seat_end)(struct stoai_seat *seat);
+	/*
+	 * The steps of recovery, in this order, each restartable from its top at
+	 * any instruction, none taking a lock. 0, or an error that quarantines.
+	 */
+	int (*lane)(stoa_segment *seg, uint32_t slot);  /* undo, or finish */
+	int (*heap)(stoa_segment *seg, uint32_t slot);  /* transients, spans */
+	int (*locks)(stoa_segment *seg, uint32_t slot); /* release, wake */
+	/* a fresh segment: heap of `size` bytes, root object; before it has a name */
+	int (*format)(stoa_segment *seg, uint64_t size);
+};
+
+extern const struct stoai_upper stoai_upper;
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Locks, as the layers above take them: by seat. State tables and the argument
+ * why death harms nobody are in README.md.
+ */
+#ifndef STOAI_SYNC_LOCK_H
+#define STOAI_SYNC_LOCK_H
+#include "segment/seat.h"
+#include "stoa/sync.h"
+
+enum stoai_lock_mode {
+	STOAI_MODE_EXCLUSIVE = STOAI_HELD_EXCLUSIVE, /* rwlock */
+	STOAI_MODE_SHARED = STOAI_HELD_SHARED,       /* rwlock */
+	STOAI_MODE_MUTEX = STOAI_HELD_MUTEX          /* mutex */
+};
+
+/*
+ * Takes the lock at `lock`, which lies in the seat's segment.
+ *  0            held. Taken again by its holder it counts; shared under one's own
+ *               exclusive is the exclusive again
+ *  -EAGAIN      deadline STOA_NOW and somebody has it
+ *  -ETIMEDOUT   deadline passed
+ *  -EDEADLK     exclusive under one's own shared; or a cycle of waiters
+ *  -EOVERFLOW   24 locks are held already
+ *  -EBADMSG     its word names nobody who holds it
+ *  -ENOTRECOVERABLE
+ * internal: may use the two entries kept for the library's own locks.
+ */
+int stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
+	uint64_t deadline, bool internal);
+/* Undoes one stoai_lock; the last one gives it up and wakes a waiter. */
+void stoai_unlock(struct stoai_seat *seat, void *lock);
+/* All of them, whatever their counts: end of a transaction, step of recovery. */
+void stoai_unlock_all(struct stoai_seat *seat);
+/* In which mode the calling thread holds it; 0: it does not. */
+unsigned stoai_lock_held(const struct stoai_seat *seat, const void *lock);
+/* Recovery: release what a dead slot held or meant to take, wake who may wait. */
+int stoai_locks_recover(stoa_segment *seg, uint32_t slot);
+
+/*
+ * Before the memory of a lock or condition is reused: nobody else holds it,
+ * waits for it, or has yet to let go of it. -EBUSY when a living thread does;
+ * the dying are waited for and recovered.
+ */
+int stoai_lock_fini(struct stoai_seat *seat, const void *from, size_t size);
+
+/* ---- conditions (condition.c) ---- */
+
+/* Announce a wait, while holding the lock of the predicate: the ticket to sleep with. */
+uint32_t stoai_cond_arrive(struct stoai_seat *seat, stoa_cond *c);
+/* Sleep until signalled after the ticket; no lock held. 0 or -ETIMEDOUT. */
+int stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
+	uint64_t deadline);
+/* The wake-up was used (the transaction that waited has ended). */
+void stoai_cond_settle(struct stoai_seat *seat);
+/* One waiter or all; repeating it is harmless, so recovery does. */
+void stoai_cond_wake(stoa_segment *seg, stoa_cond *c, bool all);
+
+/* ---- waiting (wait.c): the only place that sleeps ---- */
+
+/*
+ * Sleep while *word == value, until the deadline or the tick. owner: a slot whose
+ * death must wake us too, or UINT32_MAX. *tick_ns: 0 at first; doubles to 1 s.
+ * Sweeps the dead when the tick passes. 0: look again; -ETIMEDOUT: deadline.
+ */
+int stoai_sleep(struct stoai_seat *seat, const uint32_t *word, uint32_t value,
+	uint32_t owner, uint64_t deadline, uint64_t *tick_ns);
+
+/* ---- deadlock.c ---- */
+
+/* Would the calling thread, which waits for `held` (a held word), wait for itself? */
+bool stoai_deadlock(struct stoai_seat *seat, uint64_t held);
+
+#endif
