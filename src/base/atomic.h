@@ -50,6 +50,18 @@ stoai_kill_fence(void)
 		__atomic_store_n(p, v, __ATOMIC_RELEASE);                      \
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
 	}                                                                      \
+	/* made visible before any later store of this thread */               \
+	static inline void w##_store_before(T *p, T v)                         \
+	{                                                                      \
+		__atomic_store_n(p, v, __ATOMIC_RELAXED);                      \
+		__atomic_thread_fence(__ATOMIC_RELEASE);                       \
+	}                                                                      \
+	/* reads the word again after every earlier load of this thread */     \
+	static inline T w##_load_after(const T *p)                             \
+	{                                                                      \
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);                       \
+		return __atomic_load_n(p, __ATOMIC_RELAXED);                   \
+	}                                                                      \
 	static inline void w##_store_kill(T *p, T v)                           \
 	{                                                                      \
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
@@ -80,6 +92,26 @@ stoai_kill_fence(void)
 
 STOAI_ATOMICS_(a32, uint32_t)
 STOAI_ATOMICS_(a64, uint64_t)
+
+/* Pointers of local structs; shared memory holds none. */
+static inline void *
+ap_load_acquire(void *const *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static inline bool
+ap_cas_seq_cst(void **p, void **expected, void *v)
+{
+	return __atomic_compare_exchange_n(
+		p, expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline void
+ap_store_release(void **p, void *v)
+{
+	__atomic_store_n(p, v, __ATOMIC_RELEASE);
+}
 
 /* Bytes that recovery relies on only after a later kill store says so. */
 static inline void

@@ -39,19 +39,19 @@ enum {
 	STOAI_SEGMENT_RETIRED = 1 << 1  /* its name is gone or was replaced */
 };
 
-/* feature bits: a bit that this build does not know refuses... */
-enum {
-	STOAI_INCOMPAT_TOKENLESS = 1 << 0 /* liveness by owner bytes alone */
-};
+/* lock words: bit 31 somebody sleeps | bits 28..9 generation | bits 8..0 slot + 1 */
+#define STOAI_WORD_WAITERS    UINT32_C(0x80000000)
+#define STOAI_WORD_SLOT       UINT32_C(0x000001ff)
+#define STOAI_GENERATION_MASK UINT32_C(0x000fffff)
 
 struct stoai_header {
 	/* static: written before the segment has a name, then never; in sum */
 	uint64_t magic;
 	uint32_t layout_version;
 	uint32_t byte_order;
-	uint64_t features_compat;   /* ...nothing */
-	uint64_t features_rocompat; /* ...writing */
-	uint64_t features_incompat; /* ...opening */
+	uint64_t features_compat;   /* a bit this build does not know refuses nothing */
+	uint64_t features_rocompat; /* ... refuses writing */
+	uint64_t features_incompat; /* ... refuses opening */
 	uint8_t uuid[16];
 	uint64_t created_ns; /* realtime */
 	uint64_t seed;       /* of every hash stored in the segment */
@@ -111,17 +111,22 @@ enum {
 	STOAI_HELD_EXCLUSIVE = 1,
 	STOAI_HELD_SHARED = 2,
 	STOAI_HELD_MUTEX = 3,
+	STOAI_HELD_LEAVING = 4, /* gave it up; may still touch its memory */
 	STOAI_HELD_MODE = 7
 };
 
-enum { STOAI_LANE_OPEN, STOAI_LANE_COMMITTED }; /* lane.state */
+enum { /* lane.state */
+	STOAI_LANE_OPEN,      /* undo what is in the log */
+	STOAI_LANE_COMMITTED, /* unlock, wake, then free */
+	STOAI_LANE_FREEING    /* all but the frees behind `done` is over */
+};
 
 /* A thread's log and locks. Nobody else touches it while its token is held. */
 struct stoai_lane {
-	uint32_t state; /* OPEN: undo what is in the log; COMMITTED: finish it */
+	uint32_t state;
 	uint32_t pad;
 	uint64_t cursor; /* end of the log; its start: empty */
-	uint64_t done;   /* COMMITTED: up to here its effects are made */
+	uint64_t done;   /* FREEING: up to here the frees are made */
 	uint64_t held[STOAI_HELD_MAX];
 	uint64_t log[]; /* to the token; records in segment/log.h */
 };

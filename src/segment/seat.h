@@ -21,7 +21,10 @@
 #include "segment/format.h"
 #include "stoa/segment.h"
 
-enum { STOAI_SEGMENTS_MAX = 64 }; /* open at one time in one process */
+enum {
+	STOAI_SEGMENTS_MAX = 64, /* open at one time in one process */
+	STOAI_CHUNKS_MAX = 32    /* of one lane's log; each twice the one before */
+};
 
 /* local, process-wide */
 struct stoa_segment {
@@ -35,6 +38,7 @@ struct stoa_segment {
 	uint32_t id;           /* index into stoai_self.seat */
 	bool readonly;         /* mapped without write access */
 	bool tokenless;        /* owner bytes (or, without fd, this process) alone */
+	bool caller_memory;    /* a caller's buffer: fd carries owner bytes only */
 	bool checked;          /* tx/checked.c watches every transaction */
 	uint8_t backing;       /* enum stoai_backing_kind */
 	void *checked_state;   /* tx/checked.c */
@@ -44,8 +48,11 @@ struct stoa_segment {
 	uint32_t attached;     /* threads of this process with a seat */
 	uint64_t device, inode;
 	struct stoa_segment *next;
-	uint64_t mine[STOAI_SLOTS_MAX / 64]; /* slots this process is using */
-	char name[256];        /* for people, and for unlink */
+	/* under claims: which slots this process is using or recovering */
+	pthread_mutex_t claims;
+	uint64_t mine[STOAI_SLOTS_MAX / 64];
+	char *window[STOAI_SLOTS_MAX]; /* token.c: slot's page and a private one */
+	char name[256];        /* for people */
 };
 
 struct stoai_seat {
@@ -55,13 +62,19 @@ struct stoai_seat {
 	uint32_t index;       /* of the slot */
 	uint32_t word;        /* my lock word: generation and slot + 1 */
 	uint32_t busy;        /* inside a call: entered again = signal handler */
-	uint32_t locks;       /* entries of lane->held in use */
-	uint64_t log_end;     /* end of the log chunk that the cursor is in */
+	uint32_t locks;       /* bit k: lane->held[k] is taken */
+	uint64_t log_end;     /* tx/lane.c: end of the chunk that the cursor is in */
+	uint64_t chunk[STOAI_CHUNKS_MAX]; /* the chunks after the lane itself */
+	uint32_t chunks;
+	uint32_t effects;     /* records that commit must act on: FREE, WAKE */
+	void *scope;          /* tx/scope.c: the innermost open stoa_tx */
 	uint16_t depth[STOAI_HELD_MAX]; /* how often each held lock was taken */
 	void *heap;           /* heap/: magazines; in the same wiped mapping */
 };
 
 struct stoai_self {
+	uint32_t ready;       /* 0: fresh, or a fork child's wiped page */
+	uint32_t tid;
 	struct stoai_seat *seat[STOAI_SEGMENTS_MAX];
 	void *tx;             /* tx/: transaction objects; in the same wiped mapping */
 	char *scratch;        /* where a failed transaction writes; 0: none yet */
@@ -126,6 +139,13 @@ stoai_in_heap(stoa_segment *seg, uint64_t off, uint64_t size)
 	return true;
 }
 
+/* Name of the segment for error texts. */
+static inline const char *
+stoai_name(const stoa_segment *seg)
+{
+	return seg->name;
+}
+
 /* ---- attach.c: the calling thread's seat ---- */
 
 /* The seat, or NULL when this thread has none (yet, any more, or is a fork child). */
@@ -143,13 +163,41 @@ int stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret);
 void stoai_detach(struct stoai_seat *seat);
 /* This thread's page; NULL: out of memory. */
 struct stoai_self *stoai_self_get(void);
+/*
+ * As in a fork child: this thread has no seat in the segment, this process no
+ * slot. Nothing shared is touched. For the step explorer.
+ */
+void stoai_segment_forget(stoa_segment *seg);
 
 /* ---- liveness.c: who lives ---- */
 
-uint32_t stoai_lock_word(uint32_t slot, uint32_t generation);
-/* word names a slot of this segment: its index; else UINT32_MAX */
-uint32_t stoai_word_slot(const stoa_segment *seg, uint32_t word);
-bool stoai_word_is_current(const stoa_segment *seg, uint32_t word);
+/* A lock word without its WAITERS bit: generation << 9 | slot + 1. */
+static inline uint32_t
+stoai_lock_word(uint32_t slot, uint32_t generation)
+{
+	return (generation & STOAI_GENERATION_MASK) << 9 | (slot + 1);
+}
+
+/* The slot that a word names, or UINT32_MAX when it names none of this segment. */
+static inline uint32_t
+stoai_word_slot(const stoa_segment *seg, uint32_t word)
+{
+	uint32_t slot = (word & STOAI_WORD_SLOT) - 1;
+
+	return slot < seg->slot_count ? slot : UINT32_MAX;
+}
+
+/* Does it name a slot as it is now (not one given up or recovered since)? */
+static inline bool
+stoai_word_is_current(const stoa_segment *seg, uint32_t word)
+{
+	uint32_t slot = stoai_word_slot(seg, word);
+
+	return slot != UINT32_MAX
+		&& ((a32_load_acquire(&stoai_slot_at(seg, slot)->generation)
+			    ^ word >> 9) & STOAI_GENERATION_MASK) == 0;
+}
+
 /* marked dead by the kernel? one load */
 static inline bool
 stoai_token_dead(uint32_t token)
@@ -163,13 +211,18 @@ stoai_token_dead(uint32_t token)
  */
 bool stoai_confirm_dead(stoa_segment *seg, uint32_t slot);
 
+/* The word of a user's "taken by" field: does that thread live? Proves it if need be. */
+bool stoai_owner_lives(stoa_segment *seg, uint32_t slot, uint32_t generation);
+
 /* ---- recover.c ---- */
 
 /* Finish or undo what a dead slot was doing. 0: done by us or by somebody else. */
 int stoai_recover(stoa_segment *seg, uint32_t slot);
 /* Recover every slot whose death is known; thorough: prove others' too. Returns how many. */
 int stoai_sweep(stoa_segment *seg, bool thorough);
-/* A segment with a quarantined lane: -ENOTRECOVERABLE, with its text. */
+/* A segment with a quarantined lane: -ENOTRECOVERABLE, with its text; else 0. */
 int stoai_segment_usable(stoa_segment *seg);
+/* Header and slots: every rule of segment/README.md. 0 or -EBADMSG. */
+int stoai_segment_check_header(stoa_segment *seg);
 
 #endif

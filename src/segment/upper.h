@@ -6,11 +6,18 @@
  */
 #ifndef STOAI_SEGMENT_UPPER_H
 #define STOAI_SEGMENT_UPPER_H
+#include "segment/log.h"
 #include "segment/seat.h"
 
 struct stoai_upper {
 	size_t self_size; /* bytes behind struct stoai_self */
 	size_t seat_size; /* bytes behind struct stoai_seat: the heap's part */
+	/* before the first segment of a process; -ENOMEM with a text */
+	int (*process_begin)(void);
+	/* the mapping goes: what the local handle holds for the layers above */
+	void (*segment_end)(stoa_segment *seg);
+	/* the thread ends: what its self holds beside the page itself */
+	void (*self_end)(struct stoai_self *self);
 	/* a fresh seat's part behind it is zero; the lane is open and empty */
 	void (*seat_begin)(struct stoai_seat *seat);
 	/* last look at the calling thread's own seat before its recovery */
@@ -22,6 +29,8 @@ struct stoai_upper {
 	int (*lane)(stoa_segment *seg, uint32_t slot);  /* undo, or finish */
 	int (*heap)(stoa_segment *seg, uint32_t slot);  /* transients, spans */
 	int (*locks)(stoa_segment *seg, uint32_t slot); /* release, wake */
+	/* bytes of a span's meta, for spans of 1 << span_shift bytes */
+	uint32_t (*meta_stride)(uint32_t span_shift);
 	/* a fresh segment: heap of `size` bytes, root object; before it has a name */
 	int (*format)(stoa_segment *seg, uint64_t size);
 };

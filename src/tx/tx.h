@@ -5,27 +5,53 @@
 #include "segment/seat.h"
 #include "stoa/tx.h"
 
-enum { STOAI_TX_DEPTH_MAX = 16 };
+enum {
+	STOAI_TX_DEPTH_MAX = 16, /* open scopes of one thread */
+	STOAI_TX_WATCH_MAX = 10,
+	STOAI_TX_FRESH = 8
+};
+
+
+enum stoai_tx_state {
+	STOAI_TX_CLOSED, /* zero: no scope, or a fork child's view of one */
+	STOAI_TX_READS,
+	STOAI_TX_WRITES,
+	STOAI_TX_OVER    /* committed, or its segment was closed */
+};
 
 /* One scope. In the thread's wiped page: zero in a fork child. */
 struct stoa_tx {
-	stoa_segment *seg;       /* NULL: not open (or the segment was closed) */
+	enum stoai_tx_state state;
+	int error;               /* first failure; 0: none */
+	stoa_segment *seg;
 	struct stoai_seat *seat; /* NULL: read-only mapping, or begin failed */
 	struct stoai_self *self; /* whose it is */
-	int error;               /* first failure; 0: none */
-	uint8_t open, writes, outermost, done;
-	uint32_t level;          /* nesting depth on this thread, 0 = first */
 	struct stoa_tx *outer;   /* the scope of the same segment around it */
+	const void *frame;       /* stack at begin: finds a longjmp over it */
 	uint64_t mark;           /* the log's cursor when it began */
-	uint32_t serial;         /* of the outermost scope; tags the save filter */
-	uint32_t locks_at_begin;
-	const void *frame;       /* caller's stack at begin: finds a longjmp */
-	uint32_t sequence[4];    /* read-only mappings: what the locks' seq_ were */
-	const stoa_rwlock *watched[4];
+	uint64_t serial;         /* tags what was saved in this scope */
+	uint32_t mark_chunks, mark_effects;
+	/* read-only mappings: the locks read under, and what their seq_ were */
+	const stoa_rwlock *watched[STOAI_TX_WATCH_MAX];
+	uint32_t sequence[STOAI_TX_WATCH_MAX];
 	uint32_t watched_count;
-	uint64_t fresh[8][2];    /* last blocks made in this scope: [from, to) */
+	/* the last blocks made in this scope: need no undo record */
 	uint32_t fresh_next;
+	uint64_t fresh_from[STOAI_TX_FRESH], fresh_size[STOAI_TX_FRESH];
 };
+
+/* Behind struct stoai_self, in the same wiped pages; see local.h. */
+enum { STOAI_TX_SELF_SIZE = 8192 };
+
+/* ---- for segment, through object/upper.c ---- */
+
+int stoai_tx_process_begin(void);
+void stoai_tx_segment_end(stoa_segment *seg);
+void stoai_tx_self_end(struct stoai_self *self);
+/* Scopes that are open in it have failed and are over. */
+void stoai_tx_seat_end(struct stoai_seat *seat);
+/* A dead slot's log: undone, or what it committed is finished. */
+int stoai_tx_recover(stoa_segment *seg, uint32_t slot);
 
 /* ---- for every layer above ---- */
 

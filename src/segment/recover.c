@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Recovery: finish or undo what a dead slot was doing. Any live thread does it,
+ * nobody in particular; whoever does may be killed and another starts it again.
+ *
+ *	own the token   byte, then the word from OWNER_DIED to ours, on our list:
+ *	                if we die here the kernel marks the same word again
+ *	tries + 1       at the fourth: quarantine, so that a lane that kills its
+ *	                recoverers does not kill them all
+ *	lane            undo the log, or finish what was committed   (upper.h)
+ *	heap            transients free, spans anybody's             (upper.h)
+ *	locks           release, wake whoever may have lost a wake-up (upper.h)
+ *	generation + 1  words that name the old life name nobody any more
+ *	free            the slot, then its token
+ *
+ * Invariants
+ *	I1  the undo is over before the first lock is released
+ *	I2  each step may be repeated from its top, from any instruction
+ *	I3  no step takes a lock, so recovery cannot wait for anybody
+ *	I4  nothing names the slot when its generation changes
+ *
+ * Detaching is the same on one's own slot. That is the point: the code that runs
+ * after a death runs at every clean end as well.
+ */
+#include "segment/recover.h"
+#include "os/os.h"
+#include "segment/liveness.h"
+#include "segment/token.h"
+#include "segment/upper.h"
+
+static int
+quarantine(stoa_segment *seg, uint32_t index)
+{
+	struct stoai_slot *slot = stoai_slot_at(seg, index);
+
+	a32_store_kill(&slot->tries, STOAI_TRIES_MAX + 1);
+	a32_fetch_or_seq_cst(&stoai_header(seg)->flags, STOAI_SEGMENT_DAMAGED);
+	return stoai_error_in(-ENOTRECOVERABLE,
+		"%s: slot %u (pid %u) cannot be recovered and is quarantined; "
+		"what it locked stays locked",
+		stoai_name(seg), index, slot->pid);
+}
+
+int
+stoai_recover_owned(stoa_segment *seg, uint32_t index)
+{
+	struct stoai_slot *slot = stoai_slot_at(seg, index);
+	uint32_t tries = a32_load_relaxed(&slot->tries);
+	int rc;
+
+	if (tries >= STOAI_TRIES_MAX)
+		return quarantine(seg, index);
+	a32_store_kill(&slot->tries, tries + 1);
+	rc = stoai_upper.lane(seg, index);
+	if (!rc)
+		rc = stoai_upper.heap(seg, index);
+	if (!rc)
+		rc = stoai_upper.locks(seg, index);
+	if (rc)
+		return quarantine(seg, index);
+	stoai_kill_fence();
+	a64_store_kill(&slot->waiting, 0);
+	a64_store_kill(&slot->regions, 0);
+	a32_store_release(&slot->generation,
+		(slot->generation + 1) & STOAI_GENERATION_MASK);
+	a32_store_release(&slot->state, STOAI_SLOT_FREE);
+	a32_store_kill(&slot->tries, 0);
+	return 0;
+}
+
+int
+stoai_recover(stoa_segment *seg, uint32_t index)
+{
+	uint32_t *word = stoai_token_at(seg, index);
+	uint32_t token = a32_load_acquire(word);
+	int rc = 0;
+
+	if (!stoai_token_dead(token)
+		|| a32_load_relaxed(&stoai_slot_at(seg, index)->tries)
+			> STOAI_TRIES_MAX)
+		return 0;
+	pthread_mutex_lock(&seg->claims);
+	/* a thread of our own that ended without a trace: its byte is ours still */
+	if (stoai_slot_is_mine(seg, index)
+		&& stoai_token_dead(a32_load_acquire(word)))
+		stoai_owner_byte_drop(seg, index);
+	if (!stoai_owner_byte_take(seg, index)) {
+		token = a32_load_acquire(word);
+		if (stoai_token_dead(token)
+			&& !stoai_token_take(seg, index, token)) {
+			rc = stoai_recover_owned(seg, index);
+			a64_fetch_add_seq_cst(
+				&stoai_header(seg)->recovered, rc == 0);
+			stoai_token_drop(
+				seg, index, rc ? STOAI_TOKEN_OWNER_DIED : 0);
+		}
+		stoai_owner_byte_drop(seg, index);
+	}
+	pthread_mutex_unlock(&seg->claims);
+	return rc;
+}
+
+int
+stoai_sweep(stoa_segment *seg, bool thorough)
+{
+	int recovered = 0;
+
+	for (uint32_t i = 0; i < seg->slot_count; i++) {
+		uint32_t token;
+
+		if (!a32_load_relaxed(&stoai_slot_at(seg, i)->paged))
+			continue;
+		token = a32_load_acquire(stoai_token_at(seg, i));
+		if (!token || a32_load_relaxed(&stoai_slot_at(seg, i)->tries)
+				> STOAI_TRIES_MAX)
+			continue;
+		if ((stoai_token_dead(token)
+			    || (thorough && stoai_confirm_dead(seg, i)))
+			&& !stoai_recover(seg, i))
+			recovered++;
+	}
+	return recovered;
+}
+
+int
+stoai_segment_usable(stoa_segment *seg)
+{
+	if (stoai_likely(!(a32_load_relaxed(&stoai_header(seg)->flags)
+			& STOAI_SEGMENT_DAMAGED)))
+		return 0;
+	return stoai_error(-ENOTRECOVERABLE,
+		"%s: quarantined: a dead thread's work can be neither undone nor "
+		"finished; what it locked stays locked",
+		stoai_name(seg));
+}
+
+int
+stoa_segment_recover(stoa_segment *seg)
+{
+	if (!seg)
+		return stoai_error(-EINVAL, "stoa_segment_recover: no segment");
+	if (seg->readonly)
+		return stoai_error(-EROFS,
+			"%s is open for reading only: recovery writes",
+			stoai_name(seg));
+	return stoai_sweep(seg, true);
+}

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * The registry: one mapping per process and segment, however often it is opened.
+ *
+ * A mapping lives until its last handle is closed and its last thread detached:
+ * other threads' tokens lie in their own robust lists, and memory that is gone
+ * under a list entry would stop the kernel's walk.
+ *
+ * In a fork child every seat is zero already. What is left to do: forget which
+ * slots were the parent's, and give each segment an open file description of its
+ * own, because owner bytes belong to the description, which the child shares.
+ */
+#include <stdlib.h>
+#include "os/os.h"
+#include "segment/registry.h"
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static stoa_segment *first;
+static uint64_t ids_used;
+static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+static void
+fork_child(void)
+{
+	for (stoa_segment *seg = first; seg; seg = seg->next) {
+		int fd = -1;
+
+		pthread_mutex_init(&seg->claims, NULL);
+		memset(seg->mine, 0, sizeof seg->mine);
+		seg->attached = 0;
+		if (seg->fd < 0)
+			continue;
+		fd = stoai_os_reopen(seg->fd, !seg->readonly);
+		if (fd < 0 || stoai_os_replace(seg->fd, fd)) {
+			/* without a description of our own we must not attach */
+			(void)stoai_os_close(seg->fd);
+			seg->readonly = true;
+		}
+	}
+	stoai_registry_unlock();
+}
+
+static void
+fork_init(void)
+{
+	(void)pthread_atfork(
+		stoai_registry_lock, stoai_registry_unlock, fork_child);
+}
+
+void
+stoai_registry_lock(void)
+{
+	pthread_mutex_lock(&mutex);
+}
+
+void
+stoai_registry_unlock(void)
+{
+	pthread_mutex_unlock(&mutex);
+}
+
+stoa_segment *
+stoai_registry_find(uint64_t device, uint64_t inode, bool readonly)
+{
+	for (stoa_segment *seg = first; seg; seg = seg->next)
+		if (inode && seg->device == device && seg->inode == inode
+			&& seg->readonly == readonly && !seg->caller_memory) {
+			seg->handles++;
+			return seg;
+		}
+	return NULL;
+}
+
+stoa_segment *
+stoai_registry_find_buffer(const void *base)
+{
+	for (stoa_segment *seg = first; seg; seg = seg->next)
+		if (seg->caller_memory && seg->base == base) {
+			seg->handles++;
+			return seg;
+		}
+	return NULL;
+}
+
+int
+stoai_registry_add(stoa_segment *seg)
+{
+	pthread_once(&fork_once, fork_init);
+	if (!~ids_used)
+		return stoai_error(-EMFILE,
+			"%s: %d segments are open in this process, no more fit",
+			seg->name, STOAI_SEGMENTS_MAX);
+	seg->id = stoai_ctz64(~ids_used);
+	ids_used |= UINT64_C(1) << seg->id;
+	seg->handles = 1;
+	seg->next = first;
+	first = seg;
+	return 0;
+}
+
+/* Under the mutex; true: it was the last use, and it is off the list. */
+static bool
+unlist_unused(stoa_segment *seg)
+{
+	stoa_segment **link = &first;
+
+	if (seg->handles || seg->attached)
+		return false;
+	while (*link != seg)
+		link = &(*link)->next;
+	*link = seg->next;
+	ids_used &= ~(UINT64_C(1) << seg->id);
+	return true;
+}
+
+void
+stoai_registry_close(stoa_segment *seg)
+{
+	bool last;
+
+	stoai_registry_lock();
+	seg->handles--;
+	last = unlist_unused(seg);
+	stoai_registry_unlock();
+	if (last)
+		stoai_segment_unmap(seg);
+}
+
+void
+stoai_registry_attached(stoa_segment *seg, int by)
+{
+	bool last;
+
+	stoai_registry_lock();
+	seg->attached += (uint32_t)by;
+	last = unlist_unused(seg);
+	stoai_registry_unlock();
+	if (last)
+		stoai_segment_unmap(seg);
+}

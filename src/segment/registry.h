@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* The segments that this process has mapped. See registry.c. */
+#ifndef STOAI_SEGMENT_REGISTRY_H
+#define STOAI_SEGMENT_REGISTRY_H
+#include "segment/seat.h"
+
+/* Held around find .. add, so that two openers make one mapping. */
+void stoai_registry_lock(void);
+void stoai_registry_unlock(void);
+/* Under it: the mapping of that file, one handle more; NULL: none. */
+stoa_segment *stoai_registry_find(uint64_t device, uint64_t inode, bool readonly);
+/* Under it: of that caller's buffer. */
+stoa_segment *stoai_registry_find_buffer(const void *base);
+/* Under it: a fresh segment with one handle. -EMFILE. */
+int stoai_registry_add(stoa_segment *seg);
+/* One handle less. The last one, with no thread attached, unmaps. */
+void stoai_registry_close(stoa_segment *seg);
+/* A thread more, or less. */
+void stoai_registry_attached(stoa_segment *seg, int by);
+
+/* open.c: unmaps and frees; nobody uses it any more. */
+void stoai_segment_unmap(stoa_segment *seg);
+
+#endif

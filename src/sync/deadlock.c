@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Deadlock: does the calling thread wait, over any number of others, for itself?
+ *
+ * Every sleeper says in its slot what it waits for. A lock leads to its owner, and
+ * for a writer to every slot that lists it as shared. We follow these arrows from
+ * what we want; a way back to us is a cycle. Others move meanwhile, so a cycle
+ * counts when it is found twice: real ones stay.
+ */
+#include "sync/word.h"
+
+struct walk {
+	uint64_t seen[STOAI_SLOTS_MAX / 64];
+	uint16_t stack[STOAI_SLOTS_MAX];
+	uint32_t depth;
+};
+
+static void
+push(struct walk *w, uint32_t slot)
+{
+	uint64_t bit = UINT64_C(1) << (slot % 64);
+
+	if (w->seen[slot / 64] & bit)
+		return;
+	w->seen[slot / 64] |= bit;
+	w->stack[w->depth++] = (uint16_t)slot;
+}
+
+/* Whom does a waiter for this held word wait for? */
+static void
+push_blockers(stoa_segment *seg, struct walk *w, uint64_t held)
+{
+	uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
+	const stoa_rwlock *l = stoai_at(seg, off);
+	uint32_t owner;
+
+	if (off % 4 || off < STOAI_STATIC_SIZE
+		|| off > seg->size - sizeof *l
+		|| (off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, 8)))
+		return;
+	owner = stoai_word_slot(seg, a32_load_acquire(&l->word_));
+	if (owner != UINT32_MAX)
+		push(w, owner);
+	if ((held & STOAI_HELD_MODE) != STOAI_HELD_EXCLUSIVE)
+		return;
+	if (off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, sizeof *l))
+		return;
+	for (uint32_t i = 0; i < 4; i++) {
+		uint64_t bits = a64_load_acquire(&l->readers_[i]);
+
+		for (; bits; bits &= bits - 1) {
+			uint32_t s = i * 64 + stoai_ctz64(bits);
+
+			if (s < seg->slot_count
+				&& stoai_lane_lists(
+					seg, s, off | STOAI_HELD_SHARED))
+				push(w, s);
+		}
+	}
+}
+
+static bool
+cycle(struct stoai_seat *seat, uint64_t held)
+{
+	struct walk w = {.depth = 0};
+
+	push_blockers(seat->seg, &w, held);
+	/* a writer finds itself among the word's owners when it waits for readers */
+	w.seen[seat->index / 64] &= ~(UINT64_C(1) << (seat->index % 64));
+	if (w.depth && w.stack[0] == seat->index)
+		w.stack[0] = w.stack[--w.depth];
+	while (w.depth) {
+		uint32_t slot = w.stack[--w.depth];
+		uint64_t waiting;
+
+		if (slot == seat->index)
+			return true;
+		waiting = a64_load_seq_cst(
+			&stoai_slot_at(seat->seg, slot)->waiting);
+		if (waiting)
+			push_blockers(seat->seg, &w, waiting);
+	}
+	return false;
+}
+
+bool
+stoai_deadlock(struct stoai_seat *seat, uint64_t held)
+{
+	return cycle(seat, held) && cycle(seat, held);
+}

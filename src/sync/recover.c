@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Locks after a death, and before their memory is reused.
+ *
+ * A dead slot's entries name every lock that it held, meant to take, or owed a
+ * wake-up for. A word is released only if it names the dead slot in this
+ * generation; everybody who may sleep there is woken. Waking reads no memory, so
+ * it is harmless wherever it hits. Clearing the entry is last: until then all of
+ * it may be repeated.
+ */
+#include "os/os.h"
+#include "sync/word.h"
+
+/* A lock of that mode may lie at off: in the header, or in heap memory. */
+static bool
+lock_inside(stoa_segment *seg, uint64_t off, uint64_t mode)
+{
+	uint64_t size = mode == STOAI_HELD_MUTEX ? sizeof(stoa_mutex)
+						 : sizeof(stoa_rwlock);
+
+	if (off % 4)
+		return false;
+	return stoai_in_heap(seg, off, size)
+		|| (off >= STOAI_STATIC_SIZE && off <= STOAI_HEADER_SIZE - size);
+}
+
+static void
+release(stoa_rwlock *l, uint32_t dead, uint64_t mode)
+{
+	uint32_t w = a32_load_acquire(&l->word_);
+
+	while ((w & ~STOAI_WORD_WAITERS) == dead) {
+		if (mode == STOAI_HELD_EXCLUSIVE
+			&& a32_load_relaxed(&l->seq_) & 1)
+			a32_store_release(
+				&l->seq_, a32_load_relaxed(&l->seq_) + 1);
+		stoai_kill_fence();
+		if (a32_cas_seq_cst(&l->word_, &w, 0))
+			break;
+	}
+}
+
+static int
+entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
+{
+	uint64_t held = a64_load_relaxed(entry);
+	uint64_t mode = held & STOAI_HELD_MODE, off = held - mode;
+	stoa_rwlock *l = stoai_at(seg, off);
+
+	if (!held)
+		return 0;
+	if (!mode || mode > STOAI_HELD_LEAVING || !lock_inside(seg, off, mode))
+		return stoai_error(-EBADMSG,
+			"%s: damaged: a dead slot holds a lock at %#llx",
+			stoai_name(seg), (unsigned long long)off);
+	if (mode != STOAI_HELD_LEAVING)
+		release(l, dead, mode);
+	(void)stoai_os_futex_wake(&l->word_, UINT32_MAX);
+	if (mode != STOAI_HELD_MUTEX)
+		(void)stoai_os_futex_wake(&l->left_, UINT32_MAX);
+	a64_store_kill(entry, 0);
+	return 0;
+}
+
+/* The sleepers at an offset that the dead slot left: one may be owed a wake-up. */
+static void
+replay(stoa_segment *seg, uint64_t *word)
+{
+	uint64_t off = a64_load_relaxed(word) & ~(uint64_t)STOAI_HELD_MODE;
+
+	if (off && off % 4 == 0 && off <= seg->size - sizeof(uint32_t))
+		(void)stoai_os_futex_wake(stoai_at(seg, off), UINT32_MAX);
+	a64_store_kill(word, 0);
+}
+
+int
+stoai_locks_recover(stoa_segment *seg, uint32_t slot)
+{
+	struct stoai_slot *dead = stoai_slot_at(seg, slot);
+	struct stoai_lane *lane = stoai_lane_at(seg, slot);
+	uint32_t word = stoai_lock_word(
+		slot, a32_load_relaxed(&dead->generation));
+	int rc = 0;
+
+	for (uint32_t k = 0; k < STOAI_HELD_MAX && !rc; k++)
+		rc = entry_recover(seg, &lane->held[k], word);
+	if (rc)
+		return rc;
+	replay(seg, &dead->woken);
+	replay(seg, &dead->waiting);
+	return 0;
+}
+
+/* ---- before a lock's memory is reused ---- */
+
+static bool
+names(uint64_t word, uint64_t from, uint64_t size)
+{
+	uint64_t off = word & ~(uint64_t)STOAI_HELD_MODE;
+
+	return word && off - from < size;
+}
+
+/* 0: slot s names nothing there; -EAGAIN: it is leaving; -EBUSY: it uses it. */
+static int
+slot_uses(const stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
+{
+	const struct stoai_slot *slot = stoai_slot_at(seg, s);
+	const struct stoai_lane *lane = stoai_lane_at(seg, s);
+	int rc = 0;
+
+	if (!a32_load_relaxed(&slot->paged))
+		return 0;
+	if (names(a64_load_seq_cst(&slot->waiting), from, size)
+		|| names(a64_load_seq_cst(&slot->woken), from, size))
+		return -EBUSY;
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++) {
+		uint64_t held = a64_load_seq_cst(&lane->held[k]);
+
+		if (!names(held, from, size))
+			continue;
+		if ((held & STOAI_HELD_MODE) != STOAI_HELD_LEAVING)
+			return -EBUSY;
+		rc = -EAGAIN;
+	}
+	return rc;
+}
+
+static int
+slot_fini(stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
+{
+	for (;;) {
+		int rc = slot_uses(seg, s, from, size);
+
+		if (!rc)
+			return 0;
+		if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, s)))) {
+			rc = stoai_recover(seg, s);
+			if (rc)
+				return rc;
+		} else if (rc == -EBUSY) {
+			return stoai_error(-EBUSY,
+				"%s: a lock that goes with its object is in use by "
+				"slot %u (pid %u)",
+				stoai_name(seg), s, stoai_slot_at(seg, s)->pid);
+		} else {
+			stoai_os_yield();
+		}
+	}
+}
+
+int
+stoai_lock_fini(struct stoai_seat *seat, const void *from, size_t size)
+{
+	uint64_t off = stoai_off(seat->seg, from);
+	int rc = 0;
+
+	for (uint32_t s = 0; s < seat->seg->slot_count && !rc; s++)
+		if (s != seat->index)
+			rc = slot_fini(seat->seg, s, off, size);
+	return rc;
+}

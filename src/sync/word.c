@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * The lock word: one word that says who holds it, so that claim and ownership are
+ * one store.
+ *
+ *	bit 31  somebody sleeps     28..9  owner's generation     8..0  slot + 1
+ *
+ *	state      lock                      unlock            owner dies
+ *	0          CAS -> me                 -                 -
+ *	me         -                         xchg 0            recovery: CAS -> 0
+ *	me|W       set W, sleep              xchg 0, wake one  recovery: CAS -> 0, wake all
+ *	0|W        CAS -> me|W               -                 -
+ *
+ * Barging: who comes first gets it. A queue would need a dead waiter spliced out.
+ * Who slept takes the word with W set, since others may sleep as well.
+ *
+ * Crash argument: the intent is in the owner's lane before the CAS and until after
+ * the exchange and the wake, so recovery finds every lock that a dead slot holds,
+ * meant to take, or owes a wake-up for.
+ */
+#include "os/os.h"
+#include "sync/word.h"
+
+enum { SPINS = 100 };
+
+bool
+stoai_lane_lists(const stoa_segment *seg, uint32_t slot, uint64_t held)
+{
+	const struct stoai_lane *lane = stoai_lane_at(seg, slot);
+
+	if (!a32_load_relaxed(&stoai_slot_at(seg, slot)->paged))
+		return false;
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
+		if (a64_load_seq_cst(&lane->held[k]) == held)
+			return true;
+	return false;
+}
+
+/* Does the slot list the lock at all, whatever the mode? */
+static bool
+lane_names(const stoa_segment *seg, uint32_t slot, uint64_t held)
+{
+	uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
+
+	return stoai_lane_lists(seg, slot, off | STOAI_HELD_EXCLUSIVE)
+		|| stoai_lane_lists(seg, slot, off | STOAI_HELD_MUTEX)
+		|| stoai_lane_lists(seg, slot, off | STOAI_HELD_SHARED);
+}
+
+static int
+damaged(stoa_segment *seg, const uint32_t *word, uint32_t w)
+{
+	return stoai_error(-EBADMSG,
+		"%s: damaged: the lock at %#llx says %08x, which nobody holds",
+		stoai_name(seg), (unsigned long long)stoai_off(seg, word), w);
+}
+
+/* It names slot `owner`. 0: a living one; -EAGAIN: look again; else a failure. */
+static int
+owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
+{
+	*owner = stoai_word_slot(seg, w);
+	if (*owner == UINT32_MAX || !stoai_word_is_current(seg, w))
+		/* given up and left between our two looks, or damage */
+		return (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS)
+				== (w & ~STOAI_WORD_WAITERS)
+			? damaged(seg, word, w)
+			: -EAGAIN;
+	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, *owner)))) {
+		int rc = stoai_recover(seg, *owner);
+
+		if (!rc)
+			rc = stoai_segment_usable(seg);
+		return rc ? rc : -EAGAIN;
+	}
+	return 0;
+}
+
+/* After a tick: a word that names somebody who does not list it, twice, is damage. */
+static bool
+owner_lists(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t owner,
+	uint64_t held)
+{
+	for (int look = 0; look < 2; look++)
+		if (lane_names(seg, owner, held)
+			|| (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS)
+				!= (w & ~STOAI_WORD_WAITERS))
+			return true;
+	return false;
+}
+
+static int
+owner_wait(struct stoai_seat *seat, uint32_t *word, uint64_t held, uint32_t w,
+	uint32_t owner, uint64_t deadline, uint64_t *tick)
+{
+	stoa_segment *seg = seat->seg;
+
+	if (*tick && !owner_lists(seg, word, w, owner, held))
+		return damaged(seg, word, w);
+	if (!(w & STOAI_WORD_WAITERS)) {
+		if (!a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
+			return 0;
+		w |= STOAI_WORD_WAITERS;
+	}
+	if (stoai_deadlock(seat, held))
+		return stoai_error(-EDEADLK,
+			"%s: waiting for the lock at %#llx would never end",
+			stoai_name(seg),
+			(unsigned long long)(held & ~(uint64_t)STOAI_HELD_MODE));
+	return stoai_sleep(seat, word, w, owner, deadline, tick);
+}
+
+static int
+word_lock_slow(struct stoai_seat *seat, uint32_t *word, uint64_t held,
+	uint64_t deadline)
+{
+	uint64_t tick = 0;
+	uint32_t slept = 0; /* STOAI_WORD_WAITERS once we did */
+	int rc = 0;
+
+	for (;;) {
+		uint32_t w = a32_load_acquire(word), owner;
+
+		if (!(w & ~STOAI_WORD_WAITERS)) {
+			if (a32_cas_seq_cst(word, &w,
+				    seat->word | slept
+					    | (w & STOAI_WORD_WAITERS)))
+				return 0;
+			continue;
+		}
+		if (rc) /* gave up, and it is not free */
+			return rc;
+		rc = owner_look(seat->seg, word, w, &owner);
+		if (rc == -EAGAIN) {
+			rc = 0;
+			continue;
+		}
+		if (rc)
+			return rc;
+		if (deadline == STOA_NOW)
+			return -EAGAIN;
+		a64_exchange_seq_cst(&seat->slot->waiting, held);
+		rc = owner_wait(seat, word, held, w, owner, deadline, &tick);
+		slept = STOAI_WORD_WAITERS;
+		/* a wake-up that came with the time-out must not be lost: once more */
+	}
+}
+
+int
+stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
+	uint64_t deadline)
+{
+	int rc;
+
+	for (int i = 0; i < SPINS; i++) {
+		uint32_t w = 0;
+
+		if (stoai_likely(a32_cas_seq_cst(word, &w, seat->word)))
+			return 0;
+		if (w & STOAI_WORD_WAITERS || deadline == STOA_NOW)
+			break;
+		stoai_pause();
+	}
+	rc = word_lock_slow(seat, word, held, deadline);
+	if (a64_load_relaxed(&seat->slot->waiting)) {
+		stoai_kill_fence();
+		a64_store_kill(&seat->slot->waiting, 0);
+		seat->slot->waiting_since_ns = 0;
+	}
+	if (rc && rc != -EAGAIN) {
+		/* we may have consumed a wake-up that was meant for another */
+		uint32_t w = a32_load_relaxed(word);
+
+		while (w & ~STOAI_WORD_WAITERS && !(w & STOAI_WORD_WAITERS)
+			&& !a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
+			;
+	}
+	return rc;
+}
+
+void
+stoai_word_unlock(uint32_t *word)
+{
+	stoai_kill_fence();
+	if (stoai_unlikely(a32_exchange_seq_cst(word, 0) & STOAI_WORD_WAITERS))
+		(void)stoai_os_futex_wake(word, 1);
+	stoai_kill_fence();
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Changes: every store to shared data comes through here, after what was there
+ * has been saved. A block made in this scope needs no saving: if the scope is
+ * undone, so is the block.
+ *
+ * What was saved once in a scope is not saved again: a small table remembers the
+ * last ranges, tagged with the scope. Missing an entry costs a record, never the
+ * undo.
+ */
+#include "heap/heap.h"
+#include "tx/local.h"
+
+static int
+not_writable(const struct stoa_tx *tx)
+{
+	if (!tx->self || tx->self != stoai_self || tx->state == STOAI_TX_CLOSED)
+		return stoai_error(-EPERM,
+			"a change in a transaction of another thread or of the "
+			"parent process");
+	if (tx->state == STOAI_TX_READS)
+		return stoai_error(-EROFS, "a change in a read scope");
+	return stoai_error(-EPERM, "a change after commit");
+}
+
+bool
+stoai_tx_writes(stoa_tx *tx)
+{
+	if (stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error
+			&& tx->self == stoai_self))
+		return true;
+	if (!tx->error)
+		(void)stoai_tx_fail(tx, not_writable(tx));
+	return false;
+}
+
+bool
+stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
+{
+	uint64_t off = (uint64_t)((const char *)p - rd->seg->base);
+
+	if (stoai_likely(stoai_in_heap(rd->seg, off, size)))
+		return true;
+	(void)stoai_tx_fail(rd,
+		stoai_error(-EFAULT, "%s: %p is not in the segment's heap",
+			stoai_name(rd->seg), p));
+	return false;
+}
+
+static bool
+is_fresh(const struct stoa_tx *tx, uint64_t off, uint64_t size)
+{
+	for (uint32_t i = 0; i < STOAI_TX_FRESH; i++)
+		if (off - tx->fresh_from[i] < tx->fresh_size[i]
+			&& size <= tx->fresh_size[i] - (off - tx->fresh_from[i]))
+			return true;
+	return false;
+}
+
+static int
+save_range(struct stoa_tx *tx, uint64_t off, uint64_t size)
+{
+	int rc = 0;
+
+	while (size && !rc) {
+		uint32_t part = (uint32_t)stoai_min(size, STOAI_LOG_SAVE_MAX);
+
+		rc = stoai_lane_append(tx->seat, STOAI_LOG_SAVE, part, off,
+			stoai_at(tx->seg, off));
+		off += part;
+		size -= part;
+	}
+	return rc;
+}
+
+/* The caller has asked stoai_tx_writes and stoai_tx_inside. */
+static bool
+save(struct stoa_tx *tx, uint64_t off, uint64_t size)
+{
+	struct stoai_tx_self *mine = stoai_tx_self(tx->self);
+	size_t i = (off >> 3 ^ off >> 9) % STOAI_SAVED;
+	int rc;
+
+	if (mine->saved[i].off == off && mine->saved[i].serial == tx->serial
+		&& mine->saved[i].size >= size)
+		return true;
+	if (is_fresh(tx, off, size))
+		return true;
+	tx->seat->busy = 1;
+	rc = save_range(tx, off, size);
+	tx->seat->busy = 0;
+	if (stoai_unlikely(rc)) {
+		(void)stoai_tx_fail(tx, rc);
+		return false;
+	}
+	if (size <= UINT32_MAX) {
+		mine->saved[i].off = off;
+		mine->saved[i].serial = tx->serial;
+		mine->saved[i].size = (uint32_t)size;
+	}
+	return true;
+}
+
+bool
+stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
+{
+	return stoai_tx_writes(tx) && stoai_tx_inside(tx, p, size)
+		&& save(tx, stoai_off(tx->seg, p), size);
+}
+
+/* One store where the machine can; a reader without a lock sees old or new. */
+static void
+store(void *to, const void *value, size_t size)
+{
+	uintptr_t both = (uintptr_t)to | (uintptr_t)value;
+
+	stoai_kill_fence();
+	if (size == 8 && both % 8 == 0)
+		__atomic_store_n(
+			(uint64_t *)to, *(const uint64_t *)value, __ATOMIC_RELAXED);
+	else if (size == 4 && both % 4 == 0)
+		__atomic_store_n(
+			(uint32_t *)to, *(const uint32_t *)value, __ATOMIC_RELAXED);
+	else
+		memcpy(to, value, size);
+	stoai_kill_fence();
+}
+
+bool
+stoa_tx_store_(stoa_tx *tx, const void *to, const void *value, size_t size)
+{
+	if (!stoai_tx_save(tx, to, size))
+		return false;
+	store((void *)(uintptr_t)to, value, size);
+	return true;
+}
+
+bool
+stoa_tx_link_(stoa_tx *tx, const stoa_ref *to, const void *target)
+{
+	stoa_ref ref;
+
+	if (!stoai_tx_writes(tx))
+		return false;
+	if (target && !stoai_tx_inside(tx, target, 1))
+		return false;
+	ref.off = stoai_off(tx->seg, target);
+	return stoa_tx_store_(tx, to, &ref, sizeof ref);
+}
+
+void *
+stoa_tx_edit_(stoa_tx *tx, const void *p, size_t size)
+{
+	if (!p)
+		return NULL;
+	if (!stoai_tx_save(tx, p, size))
+		return stoai_scratch(size, p);
+	return (void *)(uintptr_t)p;
+}
+
+/* ---- blocks ---- */
+
+static void
+remember_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size)
+{
+	uint32_t i = tx->fresh_next++ % STOAI_TX_FRESH;
+
+	tx->fresh_from[i] = off;
+	tx->fresh_size[i] = size;
+}
+
+void *
+stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
+{
+	struct stoai_seat *seat = tx->seat;
+	uint64_t off;
+	int rc;
+
+	if (!stoai_tx_writes(tx))
+		return NULL;
+	seat->busy = 1;
+	rc = stoai_heap_alloc(seat, size, align, &off);
+	if (!rc) {
+		rc = stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL);
+		if (rc)
+			(void)stoai_heap_free(seat, off);
+		else
+			stoai_heap_publish(seat, off);
+	}
+	seat->busy = 0;
+	if (stoai_unlikely(rc)) {
+		(void)stoai_tx_fail(tx, rc);
+		return NULL;
+	}
+	remember_fresh(tx, off, size);
+	return memset(stoai_at(tx->seg, off), 0, size);
+}
+
+bool
+stoai_tx_free(stoa_tx *tx, uint64_t off)
+{
+	int rc;
+
+	if (!stoai_tx_writes(tx))
+		return false;
+	if (!off)
+		return true;
+	if (!stoai_heap_usable(tx->seg, off)) {
+		(void)stoai_tx_damaged(tx,
+			"%#llx is to be freed and is no block",
+			(unsigned long long)off);
+		return false;
+	}
+	tx->seat->busy = 1;
+	rc = stoai_lane_append(tx->seat, STOAI_LOG_FREE, 0, off, NULL);
+	tx->seat->busy = 0;
+	if (rc) {
+		(void)stoai_tx_fail(tx, rc);
+		return false;
+	}
+	tx->seat->effects++;
+	return true;
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Checked mode (STOA_CHECKED): did a transaction change what it did not save, or
+ * under another lock than the transactions before it?
+ *
+ *	begin    copy the heap
+ *	commit   compare: each byte that differs must lie in a saved range, in a
+ *	         block made by this transaction, or in a lock that it holds
+ *	         each saved block: which exclusive locks are held now? Intersect
+ *	         with those of earlier changes of that block; nothing left = no
+ *	         one lock protects it (lock sets, as in Eraser, Savage et al. 1997)
+ *
+ * The comparison is dropped when any other thread had a transaction meanwhile:
+ * its changes are not ours to judge. Cost: two passes over the heap a
+ * transaction. For tests and for hunting, not for production.
+ */
+#include <stdlib.h>
+#include "base/hash.h"
+#include "heap/heap.h"
+#include "tx/local.h"
+
+enum { LOCKS_MAX = 8, BLOCKS_MIN = 1024 };
+
+struct range {
+	uint64_t from, to;
+};
+
+struct ranges {
+	struct range *at;
+	size_t count, room;
+	bool failed;
+};
+
+struct block { /* which locks protected every change of it so far */
+	uint64_t off; /* 0: free entry */
+	uint64_t lock[LOCKS_MAX];
+	uint32_t locks;
+};
+
+struct checked {
+	pthread_mutex_t mutex;
+	char *copy; /* of the heap when the watched transaction began */
+	uint64_t copied, room;
+	struct stoai_seat *watched; /* whose; NULL: nobody's */
+	uint64_t others;            /* what all other slots looked like */
+	struct block *block;
+	size_t block_count, block_room;
+};
+
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+static struct checked *
+state_of(stoa_segment *seg)
+{
+	struct checked *c;
+
+	pthread_mutex_lock(&making);
+	c = seg->checked_state;
+	if (!c) {
+		c = calloc(1, sizeof *c);
+		if (c)
+			pthread_mutex_init(&c->mutex, NULL);
+		seg->checked_state = c;
+	}
+	pthread_mutex_unlock(&making);
+	return c;
+}
+
+/* Changes when any other slot begins, commits or changes something. */
+static uint64_t
+others_look(const struct stoai_seat *seat)
+{
+	const stoa_segment *seg = seat->seg;
+	uint64_t sum = 1;
+
+	for (uint32_t i = 0; i < seg->slot_count; i++) {
+		const struct stoai_slot *slot = stoai_slot_at(seg, i);
+		uint64_t words[3];
+
+		if (i == seat->index || !a32_load_acquire(&slot->paged))
+			continue;
+		words[0] = a32_load_acquire(&slot->generation);
+		words[1] = a32_load_acquire(&slot->commits);
+		words[2] = a64_load_acquire(&stoai_lane_at(seg, i)->cursor);
+		if (words[2] && words[2] != stoai_log_start(seg, i))
+			return 0; /* in the middle of a change */
+		sum = stoai_hash(words, sizeof words, sum);
+	}
+	return sum | 1;
+}
+
+void
+stoai_checked_begin(struct stoa_tx *tx)
+{
+	stoa_segment *seg = tx->seg;
+	struct checked *c = state_of(seg);
+	uint64_t size;
+
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->mutex);
+	size = a64_load_acquire(&stoai_header(seg)->committed) - seg->heap_off;
+	if (size > c->room) {
+		char *copy = realloc(c->copy, size);
+
+		if (copy) {
+			c->copy = copy;
+			c->room = size;
+		}
+	}
+	c->watched = NULL;
+	if (size <= c->room) {
+		c->others = others_look(tx->seat);
+		memcpy(c->copy, stoai_at(seg, seg->heap_off), size);
+		c->copied = size;
+		c->watched = c->others ? tx->seat : NULL;
+	}
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/* ---- what may have changed ---- */
+
+static void
+ranges_add(struct ranges *r, uint64_t from, uint64_t size)
+{
+	if (r->count == r->room) {
+		size_t room = r->room ? 2 * r->room : 256;
+		struct range *at = realloc(r->at, room * sizeof *at);
+
+		if (!at) {
+			r->failed = true;
+			return;
+		}
+		r->at = at;
+		r->room = room;
+	}
+	r->at[r->count].from = from;
+	r->at[r->count++].to = from + size;
+}
+
+static int
+range_compare(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return (x->from > y->from) - (x->from < y->from);
+}
+
+/* Calls f for each record of the caller's own log, oldest first. */
+static void
+each_record(struct stoai_seat *seat,
+	void (*f)(void *user, uint64_t head), void *user)
+{
+	stoa_segment *seg = seat->seg;
+	uint64_t at = stoai_log_start(seg, seat->index);
+
+	while (at != seat->lane->cursor) {
+		uint64_t head = *(uint64_t *)stoai_at(seg, at);
+		uint64_t length = head >> 60 == STOAI_LOG_SAVE
+			? stoai_align_up(head >> 44 & 0xffff, 8)
+			: 0;
+
+		f(user, head);
+		at = head >> 60 == STOAI_LOG_NEXT
+			? head & STOAI_LOG_OFFSET
+			: at + STOAI_LOG_FIXED + length;
+	}
+}
+
+struct collect {
+	stoa_segment *seg;
+	struct ranges *ranges;
+};
+
+static void
+collect_record(void *user, uint64_t head)
+{
+	struct collect *it = user;
+	uint64_t off = head & STOAI_LOG_OFFSET;
+
+	if (head >> 60 == STOAI_LOG_SAVE)
+		ranges_add(it->ranges, off, head >> 44 & 0xffff);
+	else if (head >> 60 == STOAI_LOG_ALLOC || head >> 60 == STOAI_LOG_NEXT)
+		ranges_add(it->ranges, off, stoai_heap_usable(it->seg, off));
+}
+
+static void
+collect_locks(const struct stoai_seat *seat, struct ranges *r)
+{
+	for (uint32_t used = seat->locks; used; used &= used - 1) {
+		uint64_t held = seat->lane->held[__builtin_ctz(used)];
+
+		ranges_add(r, held & ~(uint64_t)STOAI_HELD_MODE,
+			(held & STOAI_HELD_MODE) == STOAI_HELD_MUTEX
+				? sizeof(stoa_mutex)
+				: sizeof(stoa_rwlock));
+	}
+}
+
+/* The first changed byte that no range explains; 0: there is none. */
+static uint64_t
+unexplained(stoa_segment *seg, const struct checked *c, const struct ranges *r)
+{
+	const char *now = stoai_at(seg, seg->heap_off);
+	size_t next = 0;
+	uint64_t covered = 0; /* everything before it is explained */
+
+	for (uint64_t i = 0; i < c->copied; i++) {
+		uint64_t off = seg->heap_off + i;
+
+		if (i % 64 == 0 && c->copied - i >= 64
+			&& !memcmp(now + i, c->copy + i, 64)) {
+			i += 63;
+			continue;
+		}
+		if (now[i] == c->copy[i])
+			continue;
+		while (next < r->count && r->at[next].from <= off) {
+			covered = stoai_max(covered, r->at[next].to);
+			next++;
+		}
+		if (off >= covered)
+			return off;
+	}
+	return 0;
+}
+
+static int
+check_saved(struct stoa_tx *tx, struct checked *c)
+{
+	struct ranges r = {0};
+	struct collect it = {tx->seg, &r};
+	uint64_t off, block;
+
+	each_record(tx->seat, collect_record, &it);
+	collect_locks(tx->seat, &r);
+	if (r.count)
+		qsort(r.at, r.count, sizeof *r.at, range_compare);
+	off = r.failed ? 0 : unexplained(tx->seg, c, &r);
+	free(r.at);
+	if (!off || others_look(tx->seat) != c->others)
+		return 0;
+	block = stoai_heap_block(tx->seg, off);
+	return stoai_error(-EFAULT,
+		"%s: byte %#llx (byte %llu of the block at %#llx) was changed "
+		"without stoa_edit or STOA_SET: a store through a cast, or after "
+		"an earlier commit",
+		stoai_name(tx->seg), (unsigned long long)off,
+		(unsigned long long)(off - block), (unsigned long long)block);
+}
+
+/* ---- lock sets ---- */
+
+static struct block *
+block_find(struct checked *c, uint64_t off)
+{
+	size_t i = stoai_hash(&off, sizeof off, 0) & (c->block_room - 1);
+
+	while (c->block[i].off && c->block[i].off != off)
+		i = (i + 1) & (c->block_room - 1);
+	return &c->block[i];
+}
+
+static bool
+blocks_room(struct checked *c)
+{
+	size_t room = c->block_room ? 2 * c->block_room : BLOCKS_MIN;
+	struct block *old = c->block, *fresh;
+
+	if (2 * c->block_count < c->block_room)
+		return true;
+	fresh = calloc(room, sizeof *fresh);
+	if (!fresh)
+		return false;
+	c->block = fresh;
+	for (size_t i = 0, n = c->block_room; i < n; i++)
+		if (old[i].off) {
+			c->block_room = room;
+			*block_find(c, old[i].off) = old[i];
+		}
+	c->block_room = room;
+	free(old);
+	return true;
+}
+
+static uint32_t
+held_exclusive(const struct stoai_seat *seat, uint64_t lock[LOCKS_MAX])
+{
+	uint32_t n = 0;
+
+	for (uint32_t used = seat->locks; used && n < LOCKS_MAX;
+		used &= used - 1) {
+		uint64_t held = seat->lane->held[__builtin_ctz(used)];
+
+		if ((held & STOAI_HELD_MODE) != STOAI_HELD_SHARED)
+			lock[n++] = held & ~(uint64_t)STOAI_HELD_MODE;
+	}
+	return n;
+}
+
+struct lockset {
+	struct stoa_tx *tx;
+	struct checked *checked;
+	uint64_t lock[LOCKS_MAX];
+	uint32_t locks;
+	int rc;
+};
+
+static void
+intersect(struct block *b, const struct lockset *s)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < b->locks; i++)
+		for (uint32_t j = 0; j < s->locks; j++)
+			if (b->lock[i] == s->lock[j]) {
+				b->lock[kept++] = b->lock[i];
+				break;
+			}
+	b->locks = kept;
+}
+
+static void
+lockset_record(void *user, uint64_t head)
+{
+	struct lockset *s = user;
+	struct checked *c = s->checked;
+	uint64_t off = head & STOAI_LOG_OFFSET, first;
+	uint64_t kind = head >> 60;
+	struct block *b;
+
+	if ((kind != STOAI_LOG_SAVE && kind != STOAI_LOG_ALLOC
+		    && kind != STOAI_LOG_FREE)
+		|| s->rc || !blocks_room(c))
+		return;
+	b = block_find(c, stoai_heap_block(s->tx->seg, off));
+	if (!b->off || kind != STOAI_LOG_SAVE) {
+		/* unknown, or another life of that memory: begin anew */
+		c->block_count += !b->off;
+		b->off = stoai_heap_block(s->tx->seg, off);
+		memcpy(b->lock, s->lock, sizeof b->lock);
+		b->locks = kind == STOAI_LOG_SAVE ? s->locks : 0;
+		if (kind != STOAI_LOG_SAVE)
+			b->lock[0] = UINT64_MAX; /* made by whoever made it */
+		return;
+	}
+	if (!b->locks && b->lock[0] == UINT64_MAX) {
+		memcpy(b->lock, s->lock, sizeof b->lock);
+		b->locks = s->locks;
+		return;
+	}
+	first = b->locks ? b->lock[0] : 0;
+	intersect(b, s);
+	if (!b->locks)
+		s->rc = stoai_error(-EFAULT,
+			"%s: the block at %#llx was changed under the lock at "
+			"%#llx before and is now changed without it: which lock "
+			"protects it?",
+			stoai_name(s->tx->seg), (unsigned long long)b->off,
+			(unsigned long long)first);
+}
+
+static int
+check_locks(struct stoa_tx *tx, struct checked *c)
+{
+	struct lockset s = {.tx = tx, .checked = c};
+
+	s.locks = held_exclusive(tx->seat, s.lock);
+	each_record(tx->seat, lockset_record, &s);
+	return s.rc;
+}
+
+int
+stoai_checked_commit(struct stoa_tx *tx)
+{
+	struct checked *c = tx->seat ? tx->seg->checked_state : NULL;
+	int rc = 0;
+
+	if (!c || tx->state != STOAI_TX_WRITES)
+		return 0;
+	pthread_mutex_lock(&c->mutex);
+	if (c->watched == tx->seat)
+		rc = check_saved(tx, c);
+	c->watched = NULL;
+	if (!rc)
+		rc = check_locks(tx, c);
+	pthread_mutex_unlock(&c->mutex);
+	return rc;
+}
+
+void
+stoai_checked_segment_end(stoa_segment *seg)
+{
+	struct checked *c = seg->checked_state;
+
+	if (!c)
+		return;
+	pthread_mutex_destroy(&c->mutex);
+	free(c->copy);
+	free(c->block);
+	free(c);
+	seg->checked_state = NULL;
+}

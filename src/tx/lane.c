@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * The lane's log, written and walked: what must be undone if this transaction
+ * does not commit, and what must be done when it has.
+ *
+ *	lane                          chunk (a transient block)
+ *	SAVE ALLOC SAVE FREE NEXT ->  LINK SAVE ...  <- cursor
+ *	                    <-------- (where the cursor was)
+ *
+ * Invariants
+ *	I1  a record is whole before the cursor is behind it
+ *	I2  state OPEN: everything before the cursor can be undone, last first
+ *	I3  state COMMITTED or FREEING: nothing is undone any more; what is left of
+ *	    its effects is made by whoever comes, any number of times
+ *	I4  the cursor is emptied before the state is OPEN again
+ *
+ * Crash argument. Undo moves the cursor back after each record's effect, so it is
+ * repeated at most for one record, and putting old bytes back twice is putting
+ * them back. Wakes may be repeated. A free is made under the recycle barrier
+ * (heap/README.md) and `done` is moved behind it.
+ *
+ * Nothing read here is believed: a peer may have written anything. Offsets are
+ * checked against the heap, sizes against the record, and every walk is bounded.
+ */
+#include "heap/heap.h"
+#include "sync/lock.h"
+#include "tx/local.h"
+
+enum { CHUNK_FIRST = 2048, RECORD_MAX = STOAI_LOG_SAVE_MAX + STOAI_LOG_FIXED };
+
+static uint64_t *
+word_at(stoa_segment *seg, uint64_t off)
+{
+	return stoai_at(seg, off);
+}
+
+/* ---- writing: the caller's own lane ---- */
+
+static void
+record_write(stoa_segment *seg, uint64_t at, uint64_t head, const void *bytes,
+	uint64_t length, uint64_t size)
+{
+	uint64_t *record = word_at(seg, at);
+
+	a64_store_relaxed(record, head);
+	if (length)
+		memcpy(record + 1, bytes, length);
+	a64_store_relaxed(word_at(seg, at + size - 8), size);
+}
+
+/* A chunk twice as large as the one before, and large enough. */
+static int
+chunk_add(struct stoai_seat *seat, uint64_t need)
+{
+	stoa_segment *seg = seat->seg;
+	struct stoai_lane *lane = seat->lane;
+	uint64_t size = (uint64_t)CHUNK_FIRST << seat->chunks, off;
+	int rc;
+
+	if (seat->chunks == STOAI_CHUNKS_MAX)
+		return stoai_error(-E2BIG,
+			"%s: the transaction has too many changes",
+			stoai_name(seg));
+	if (size > seg->size / 8) /* in a small segment: just enough */
+		size = 0;
+	size = stoai_max(size, need + 4 * STOAI_LOG_FIXED);
+	rc = stoai_heap_alloc(seat, size, 16, &off);
+	if (rc)
+		return stoai_error_in(rc, "a transaction's undo log");
+	record_write(seg, off, stoai_log_head(STOAI_LOG_LINK, 0, lane->cursor),
+		NULL, 0, STOAI_LOG_FIXED);
+	record_write(seg, lane->cursor, stoai_log_head(STOAI_LOG_NEXT, 0, off),
+		NULL, 0, STOAI_LOG_FIXED);
+	seat->chunk[seat->chunks++] = off;
+	seat->log_end = off + stoai_heap_usable(seg, off);
+	a64_store_kill(&lane->cursor, off + STOAI_LOG_FIXED);
+	return 0;
+}
+
+int
+stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
+	uint32_t length, uint64_t off, const void *bytes)
+{
+	uint64_t bytes_size = kind == STOAI_LOG_SAVE
+		? stoai_align_up(length, 8)
+		: 0;
+	uint64_t size = STOAI_LOG_FIXED + bytes_size;
+	uint64_t at = seat->lane->cursor;
+
+	/* room for a NEXT stays behind every record */
+	if (stoai_unlikely(at + size + STOAI_LOG_FIXED > seat->log_end)) {
+		int rc = chunk_add(seat, size);
+
+		if (rc)
+			return rc;
+		at = seat->lane->cursor;
+	}
+	record_write(seat->seg, at, stoai_log_head(kind, length, off), bytes,
+		bytes_size ? length : 0, size);
+	a64_store_kill(&seat->lane->cursor, at + size);
+	return 0;
+}
+
+void
+stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks)
+{
+	while (seat->chunks > chunks) {
+		seat->chunks--;
+		(void)stoai_heap_free(seat, seat->chunk[seat->chunks]);
+	}
+	seat->log_end = seat->chunks
+		? seat->chunk[seat->chunks - 1]
+			+ stoai_heap_usable(
+				seat->seg, seat->chunk[seat->chunks - 1])
+		: stoai_log_lane_end(seat->seg, seat->index);
+}
+
+/* ---- walking: any lane, nothing believed ---- */
+
+static bool
+log_place(stoa_segment *seg, uint32_t slot, uint64_t from, uint64_t size)
+{
+	uint64_t start = stoai_log_start(seg, slot);
+
+	if (from % 8)
+		return false;
+	return (from >= start && from <= stoai_log_lane_end(seg, slot)
+		       && size <= stoai_log_lane_end(seg, slot) - from)
+		|| stoai_in_heap(seg, from, size);
+}
+
+static int
+log_damaged(stoa_segment *seg, uint32_t slot, uint64_t at)
+{
+	return stoai_error(-EBADMSG,
+		"%s: damaged: the log of slot %u makes no sense at %#llx",
+		stoai_name(seg), slot, (unsigned long long)at);
+}
+
+/* More records than fit into the segment: a walk that goes round. */
+static uint64_t
+walk_limit(const stoa_segment *seg)
+{
+	return seg->size / STOAI_LOG_FIXED;
+}
+
+/* The record that ends at `end`: its start, head and size. */
+static int
+record_before(stoa_segment *seg, uint32_t slot, uint64_t end, uint64_t *head,
+	uint64_t *size)
+{
+	if (end < RECORD_MAX || !log_place(seg, slot, end - 8, 8))
+		return log_damaged(seg, slot, end);
+	*size = a64_load_relaxed(word_at(seg, end - 8));
+	if (*size < STOAI_LOG_FIXED || *size > RECORD_MAX || *size % 8
+		|| !log_place(seg, slot, end - *size, *size))
+		return log_damaged(seg, slot, end);
+	*head = a64_load_relaxed(word_at(seg, end - *size));
+	return 0;
+}
+
+static int
+undo_save(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
+	uint64_t size)
+{
+	uint32_t length = head >> 44 & 0xffff;
+	uint64_t off = head & STOAI_LOG_OFFSET;
+
+	if (stoai_align_up(length, 8) + STOAI_LOG_FIXED != size
+		|| !stoai_heap_writable(seg, off, length))
+		return log_damaged(seg, slot, at);
+	stoai_kill_copy(stoai_at(seg, off), word_at(seg, at) + 1, length);
+	return 0;
+}
+
+static int
+undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
+	uint64_t size)
+{
+	switch (head >> 60) {
+	case STOAI_LOG_SAVE:
+		return undo_save(seg, slot, at, head, size);
+	case STOAI_LOG_ALLOC:
+		stoai_heap_unpublish(seg, slot, head & STOAI_LOG_OFFSET);
+		return 0;
+	case STOAI_LOG_FREE:
+	case STOAI_LOG_WAKE:
+		return 0;
+	default:
+		return log_damaged(seg, slot, at);
+	}
+}
+
+int
+stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark)
+{
+	struct stoai_lane *lane = stoai_lane_at(seg, slot);
+	uint64_t left = walk_limit(seg), cursor;
+
+	while ((cursor = a64_load_relaxed(&lane->cursor)) != mark) {
+		uint64_t head, size;
+		int rc = record_before(seg, slot, cursor, &head, &size);
+
+		if (!rc && !left--)
+			rc = log_damaged(seg, slot, cursor);
+		if (rc)
+			return rc;
+		if (head >> 60 == STOAI_LOG_LINK) {
+			a64_store_kill(&lane->cursor, head & STOAI_LOG_OFFSET);
+			continue;
+		}
+		rc = undo_record(seg, slot, cursor - size, head, size);
+		if (rc)
+			return rc;
+		a64_store_kill(&lane->cursor, cursor - size);
+	}
+	return 0;
+}
+
+/* The record that begins at `at`: its head, and where the next one begins. */
+static int
+record_at(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
+	uint64_t *next)
+{
+	uint64_t length;
+
+	if (!log_place(seg, slot, at, STOAI_LOG_FIXED))
+		return log_damaged(seg, slot, at);
+	*head = a64_load_relaxed(word_at(seg, at));
+	length = *head >> 60 == STOAI_LOG_SAVE
+		? stoai_align_up(*head >> 44 & 0xffff, 8)
+		: 0;
+	*next = *head >> 60 == STOAI_LOG_NEXT ? *head & STOAI_LOG_OFFSET
+					      : at + STOAI_LOG_FIXED + length;
+	return *head >> 60 >= STOAI_LOG_SAVE && *head >> 60 <= STOAI_LOG_LINK
+		? 0
+		: log_damaged(seg, slot, at);
+}
+
+static int
+finish_wakes(stoa_segment *seg, uint32_t slot, uint64_t end)
+{
+	uint64_t at = stoai_log_start(seg, slot), left = walk_limit(seg);
+
+	while (at != end) {
+		uint64_t head, next, off;
+		int rc = record_at(seg, slot, at, &head, &next);
+
+		if (!rc && !left--)
+			rc = log_damaged(seg, slot, at);
+		if (rc)
+			return rc;
+		off = head & STOAI_LOG_OFFSET;
+		if (head >> 60 == STOAI_LOG_WAKE) {
+			if (off % 4 || !stoai_in_heap(seg, off, sizeof(stoa_cond)))
+				return log_damaged(seg, slot, at);
+			stoai_cond_wake(seg, stoai_at(seg, off),
+				(head >> 44 & 0xffff) != 1);
+		}
+		at = next;
+	}
+	return 0;
+}
+
+static int
+finish_frees(stoa_segment *seg, uint32_t slot, uint64_t end)
+{
+	struct stoai_lane *lane = stoai_lane_at(seg, slot);
+	uint64_t at = a64_load_relaxed(&lane->done), left = walk_limit(seg);
+
+	while (at != end) {
+		uint64_t head, next;
+		int rc = record_at(seg, slot, at, &head, &next);
+
+		if (!rc && !left--)
+			rc = log_damaged(seg, slot, at);
+		if (rc)
+			return rc;
+		if (head >> 60 == STOAI_LOG_FREE)
+			stoai_heap_free_logged(seg, slot,
+				head & STOAI_LOG_OFFSET, &lane->done, next);
+		else
+			a64_store_kill(&lane->done, next);
+		at = next;
+	}
+	return 0;
+}
+
+int
+stoai_lane_finish(stoa_segment *seg, uint32_t slot)
+{
+	struct stoai_lane *lane = stoai_lane_at(seg, slot);
+	uint64_t start = stoai_log_start(seg, slot);
+	uint64_t end = a64_load_relaxed(&lane->cursor);
+	int rc = 0;
+
+	if (end != start && a32_load_relaxed(&lane->state)
+			== STOAI_LANE_COMMITTED) {
+		rc = finish_wakes(seg, slot, end);
+		a64_store_kill(&lane->done, start);
+		if (!rc)
+			a32_store_kill(&lane->state, STOAI_LANE_FREEING);
+	}
+	if (!rc && end != start)
+		rc = finish_frees(seg, slot, end);
+	if (rc)
+		return rc;
+	a64_store_kill(&lane->cursor, start);
+	a32_store_kill(&lane->state, STOAI_LANE_OPEN);
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* What the files of this layer share, beyond tx.h. */
+#ifndef STOAI_TX_LOCAL_H
+#define STOAI_TX_LOCAL_H
+#include "segment/log.h"
+#include "tx/tx.h"
+
+enum { STOAI_SAVED = 64 };
+
+/* Behind struct stoai_self, in the same wiped pages. */
+struct stoai_tx_self {
+	struct stoa_tx scope[STOAI_TX_DEPTH_MAX];
+	uint32_t used; /* bit per scope */
+	uint64_t serial;
+	/* what was saved lately, so that it is not saved again */
+	struct {
+		uint64_t off, serial;
+		uint32_t size;
+	} saved[STOAI_SAVED];
+};
+
+STOA_STATIC_ASSERT(sizeof(struct stoai_tx_self) <= STOAI_TX_SELF_SIZE, "");
+
+static inline struct stoai_tx_self *
+stoai_tx_self(struct stoai_self *self)
+{
+	return self->tx;
+}
+
+/* ---- lane.c ---- */
+
+/* One record at the log's end. 0, or why it has no room (-ENOSPC, with text). */
+int stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
+	uint32_t length, uint64_t off, const void *bytes);
+/*
+ * Undo every record behind mark, the last first. seat: the caller's own, or NULL
+ * in recovery.
+ */
+int stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark);
+/* Make a committed lane's effects: wake, then free; then it is open and empty. */
+int stoai_lane_finish(stoa_segment *seg, uint32_t slot);
+/* Own seat: the chunks that the cursor has left behind are free again. */
+void stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks);
+
+/* ---- locks.c ---- */
+
+/* The locks of a scope that begins, sorted; the segment's own if none is named. */
+int stoai_tx_take_locks(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
+	uint64_t deadline);
+/* A read-only mapping: wait until no writer is in, note the sequence. */
+int stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline);
+/* 0; -EAGAIN: a writer came between; -EOWNERDEAD: one died and nobody repaired. */
+int stoai_tx_watch_check(const struct stoa_tx *tx);
+
+/* ---- scratch.c ---- */
+int stoai_scratch_begin(void);             /* the process's own area */
+void stoai_scratch_end(struct stoai_self *self);
+
+/* ---- checked.c ---- */
+void stoai_checked_begin(struct stoa_tx *tx);
+/* 0, or -EFAULT with a text: what changed without undo, or without its lock. */
+int stoai_checked_commit(struct stoa_tx *tx);
+void stoai_checked_segment_end(stoa_segment *seg);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Scopes: when does a transaction begin, and what ends it?
+ *
+ *	begin    attach, locks in order, note where the log stands
+ *	commit   outermost: one store makes it true, then the locks go, then what
+ *	         was deferred; inside another: nothing, its changes are the outer's
+ *	end      without commit: undo to where the log stood
+ *
+ * The commit store. Nothing to be done afterwards (no FREE, no WAKE): emptying the
+ * log, by one store to its cursor, is the commit. Otherwise the lane's state
+ * becomes COMMITTED, and from there everybody goes forward:
+ *
+ *	COMMITTED; locks released; wakes; FREEING; frees; log empty; OPEN
+ *
+ * The locks go before the frees, because a transaction may free the object that
+ * holds one of its own locks.
+ *
+ * A transaction object lives in the thread's wiped page: a fork child reads zeros,
+ * another thread's `self` differs, so neither can commit what is not its own. A
+ * scope that begins on a stack above the one it seems to lie in shows that a
+ * longjmp has left that one.
+ */
+#include "heap/heap.h"
+#include "sync/lock.h"
+#include "tx/local.h"
+
+/* What begin gives when there is not even memory for a scope; never written. */
+static struct stoa_tx no_memory = {.error = -ENOMEM};
+
+static struct stoa_tx *
+scope_new(void)
+{
+	struct stoai_self *self = stoai_self_get();
+	struct stoai_tx_self *mine;
+	struct stoa_tx *tx;
+	uint32_t i;
+
+	if (!self)
+		return &no_memory;
+	mine = stoai_tx_self(self);
+	i = (uint32_t)__builtin_ctz(~mine->used);
+	if (i >= STOAI_TX_DEPTH_MAX - 1) {
+		/* the last one is everybody's who is too deep */
+		tx = &mine->scope[STOAI_TX_DEPTH_MAX - 1];
+		memset(tx, 0, sizeof *tx);
+		tx->error = stoai_error(-EOVERFLOW,
+			"%d scopes of this thread are open inside one another",
+			STOAI_TX_DEPTH_MAX - 1);
+		return tx;
+	}
+	tx = &mine->scope[i];
+	mine->used |= 1u << i;
+	tx->self = self;
+	tx->error = 0;
+	tx->seat = NULL;
+	tx->outer = NULL;
+	tx->watched_count = 0;
+	tx->fresh_next = 0;
+	memset(tx->fresh_size, 0, sizeof tx->fresh_size);
+	tx->serial = ++mine->serial;
+	return tx;
+}
+
+static void
+scope_free(struct stoa_tx *tx)
+{
+	struct stoai_tx_self *mine = stoai_tx_self(tx->self);
+
+	tx->state = STOAI_TX_CLOSED;
+	mine->used &= ~(1u << (tx - mine->scope));
+}
+
+/* The scope around it is on this stack still, and this is no signal handler. */
+static int
+nesting_check(const struct stoai_seat *seat, const struct stoa_tx *outer,
+	const void *frame)
+{
+	if (seat->busy)
+		return stoai_error(-EDEADLK,
+			"%s: called from a signal handler that interrupted a call",
+			stoai_name(seat->seg));
+	if (outer && (const char *)frame > (const char *)outer->frame)
+		return stoai_error(-EDEADLK,
+			"%s: a scope was left by longjmp, or this is another "
+			"stack; stoa_thread_recover() undoes it",
+			stoai_name(seat->seg));
+	return 0;
+}
+
+static int
+begin_attached(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
+	uint64_t deadline)
+{
+	struct stoai_seat *seat;
+	int rc = stoai_attach(tx->seg, STOA_NOW, &seat);
+
+	if (!rc)
+		rc = stoai_segment_usable(tx->seg);
+	if (!rc)
+		rc = nesting_check(seat, seat->scope, tx->frame);
+	if (rc)
+		return rc;
+	tx->seat = seat;
+	tx->outer = seat->scope;
+	tx->mark = seat->lane->cursor;
+	tx->mark_chunks = seat->chunks;
+	tx->mark_effects = seat->effects;
+	seat->scope = tx;
+	if (tx->outer && tx->outer->error)
+		return tx->outer->error;
+	seat->busy = 1;
+	rc = stoai_tx_take_locks(tx, holds, n, deadline);
+	seat->busy = 0;
+	if (!rc && tx->seg->checked && !tx->outer
+		&& tx->state == STOAI_TX_WRITES)
+		stoai_checked_begin(tx);
+	return rc;
+}
+
+static struct stoa_tx *
+begin(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline,
+	enum stoai_tx_state state, const void *frame)
+{
+	struct stoa_tx *tx = scope_new();
+
+	if (!tx->self)
+		return tx;
+	tx->state = state;
+	tx->seg = seg;
+	tx->frame = frame;
+	if (!seg)
+		tx->error = stoai_error(-EINVAL, "a scope without a segment");
+	else if (stoai_unlikely(seg->readonly))
+		tx->error = state == STOAI_TX_WRITES
+			? stoai_error(-EROFS, "%s is open for reading only",
+				  stoai_name(seg))
+			: stoai_tx_take_locks(tx, holds, n, deadline);
+	else
+		tx->error = begin_attached(tx, holds, n, deadline);
+	return tx;
+}
+
+stoa_tx *
+stoa_tx_begin(
+	stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline)
+{
+	return begin(seg, holds, n, deadline, STOAI_TX_WRITES,
+		__builtin_frame_address(0));
+}
+
+const stoa_tx *
+stoa_read_begin(
+	stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline)
+{
+	return begin(seg, holds, n, deadline, STOAI_TX_READS,
+		__builtin_frame_address(0));
+}
+
+/* ---- the ends ---- */
+
+/* Undo this scope's records; the outermost gives up its locks. */
+static void
+undo(struct stoa_tx *tx)
+{
+	struct stoai_seat *seat = tx->seat;
+	int rc = 0;
+
+	if (seat->lane->cursor != tx->mark)
+		rc = stoai_lane_rollback(seat->seg, seat->index, tx->mark);
+	if (rc) {
+		/* our own log is damaged: as if this thread had died in it */
+		a32_store_kill(&seat->slot->tries, STOAI_TRIES_MAX + 1);
+		a32_fetch_or_seq_cst(&stoai_header(seat->seg)->flags,
+			STOAI_SEGMENT_DAMAGED);
+		tx->error = -ENOTRECOVERABLE;
+		return;
+	}
+	stoai_lane_trim(seat, tx->mark_chunks);
+	seat->effects = tx->mark_effects;
+	if (!tx->outer) {
+		stoai_unlock_all(seat);
+		stoai_cond_settle(seat);
+	}
+}
+
+static void
+over(struct stoa_tx *tx)
+{
+	if (tx->seat)
+		tx->seat->scope = tx->outer;
+	tx->state = STOAI_TX_OVER;
+	tx->seat = NULL;
+}
+
+static int
+commit_outermost(struct stoa_tx *tx)
+{
+	struct stoai_seat *seat = tx->seat;
+	struct stoai_lane *lane = seat->lane;
+	int rc = 0;
+
+	if (seat->effects) {
+		a32_store_kill(&lane->state, STOAI_LANE_COMMITTED);
+		stoai_unlock_all(seat);
+		rc = stoai_lane_finish(seat->seg, seat->index);
+		seat->effects = 0;
+	} else {
+		if (lane->cursor != tx->mark)
+			a64_store_kill(&lane->cursor, tx->mark);
+		stoai_unlock_all(seat);
+	}
+	stoai_cond_settle(seat);
+	if (seat->chunks)
+		stoai_lane_trim(seat, 0);
+	a32_store_relaxed(&seat->slot->commits, seat->slot->commits + 1);
+	return rc;
+}
+
+/* Is this call allowed to end tx? 0, or why not (nothing is touched then). */
+static int
+commit_check(const struct stoa_tx *tx)
+{
+	if (!tx->self || tx->self != stoai_self || tx->state == STOAI_TX_CLOSED)
+		return tx->error ? tx->error
+				 : stoai_error(-EPERM,
+					   "this transaction belongs to another "
+					   "thread, or to the parent process");
+	if (tx->state == STOAI_TX_OVER)
+		return tx->error ? tx->error
+				 : stoai_error(-EPERM,
+					   "this transaction is over already");
+	return 0;
+}
+
+int(stoa_tx_commit)(stoa_tx *tx)
+{
+	struct stoai_seat *seat;
+	int rc = commit_check(tx);
+
+	if (rc)
+		return rc;
+	seat = tx->seat;
+	if (seat && seat->scope != tx)
+		(void)stoai_tx_fail(tx,
+			stoai_error(-EBUSY,
+				"a scope inside this one is still open"));
+	if (!tx->error && tx->seg->checked && !tx->outer)
+		tx->error = stoai_checked_commit(tx);
+	if (!seat) {
+		over(tx);
+		return tx->error;
+	}
+	seat->busy = 1;
+	if (tx->error)
+		undo(tx);
+	else if (!tx->outer)
+		tx->error = commit_outermost(tx);
+	seat->busy = 0;
+	over(tx);
+	return tx->error;
+}
+
+void
+stoa_tx_end(const stoa_tx *rd)
+{
+	struct stoa_tx *tx = (struct stoa_tx *)(uintptr_t)rd;
+
+	if (!tx->self || tx->self != stoai_self || tx->state == STOAI_TX_CLOSED)
+		return;
+	if (tx->state != STOAI_TX_OVER) {
+		if (tx->seat) {
+			tx->seat->busy = 1;
+			undo(tx);
+			tx->seat->busy = 0;
+		}
+		over(tx);
+	}
+	scope_free(tx);
+}
+
+int
+stoai_tx_fail(const stoa_tx *rd, int error)
+{
+	struct stoa_tx *tx = (struct stoa_tx *)(uintptr_t)rd;
+	int rc;
+
+	if (tx->error)
+		return tx->error;
+	rc = commit_check(tx);
+	if (rc) /* not this thread's to fail */
+		return rc;
+	tx->error = error ? error : -EINVAL;
+	return tx->error;
+}
+
+int
+stoa_tx_fail(const stoa_tx *rd, int error)
+{
+	/* an older failure may be why the program came to this one */
+	int rc = stoa_tx_error(rd);
+
+	if (rc)
+		return rc;
+	if (error < 0)
+		(void)stoai_error(error, "%s", stoa_strerror(error));
+	return stoai_tx_fail(rd, error);
+}
+
+int
+stoa_tx_error(const stoa_tx *rd)
+{
+	int rc = rd->error;
+
+	if (!rc && rd->state == STOAI_TX_CLOSED)
+		return commit_check(rd);
+	if (!rc && stoai_unlikely(rd->watched_count != 0)) {
+		rc = stoai_tx_watch_check(rd);
+		if (rc)
+			rc = stoai_tx_fail(rd, rc);
+	}
+	return rc;
+}
+
+stoa_segment *
+stoa_tx_segment(const stoa_tx *rd)
+{
+	return rd->seg;
+}
+
+/* ---- from below: the seat goes while scopes are open ---- */
+
+void
+stoai_tx_seat_end(struct stoai_seat *seat)
+{
+	struct stoa_tx *tx = seat->scope;
+
+	while (tx) {
+		struct stoa_tx *outer = tx->outer;
+
+		if (!tx->error)
+			tx->error = stoai_error(-EBADF,
+				"%s was closed or detached inside a scope",
+				stoai_name(seat->seg));
+		tx->state = STOAI_TX_OVER;
+		tx->seat = NULL;
+		tx = outer;
+	}
+	seat->scope = NULL;
+	seat->busy = 0;
+}
+
+void
+stoa_thread_recover(void)
+{
+	struct stoai_self *self = stoai_self;
+
+	if (!self || !self->ready)
+		return;
+	for (size_t i = 0; i < STOAI_SEGMENTS_MAX; i++) {
+		struct stoai_seat *seat = self->seat[i];
+
+		if (!seat || !seat->seg)
+			continue;
+		while (seat->scope)
+			stoa_tx_end(seat->scope);
+		seat->busy = 0;
+	}
+	stoai_tx_self(self)->used = 0;
+}
