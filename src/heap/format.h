@@ -10,17 +10,30 @@
  * table word
  *	63..61  state   FREE | SLAB | LARGE | BODY
  *	60      published (LARGE)
- *	59      punched: FREE, and its pages were given back to the system
- *	52..44  owner's slot + 1 (LARGE, until published)
- *	43..0   spans of the run that begins here (FREE, LARGE; SLAB: 1);
- *	        BODY: not read, except that its state is BODY
+ *	59      punched: its pages were given back to the system; FREE, and LARGE
+ *	        while its owner asks for them again
+ *	52..44  slot + 1 of the thread that took it (LARGE)
+ *	43..0   FREE, LARGE: spans of the run that begins here; SLAB: 1;
+ *	        BODY: how many spans before it the run began
  *
- * The heap is walkable from span 0 by run lengths at every instant.
+ * The heap is walkable from span 0 by run lengths at every instant. Inside a FREE
+ * run words are left over from earlier: FREE or BODY, and at most one LARGE of a
+ * thread that was killed while it cut the run, which its recovery makes FREE.
+ * So SLAB, or LARGE that is published, is the truth wherever it stands.
+ *
+ * Who writes what
+ *	table    FREE: under header.heap_lock. LARGE unpublished: its owner.
+ *	         LARGE published: who frees it, by one CAS. SLAB: its owner
+ *	meta     owner: one CAS from abandoned, then its owner; bits: its owner;
+ *	         remote: any thread, by atomic OR and AND. A dead owner's
+ *	         recoverer writes in its stead
+ *	header   committed and cursor: under heap_lock
  */
 #ifndef STOAI_HEAP_FORMAT_H
 #define STOAI_HEAP_FORMAT_H
-#include <stdint.h>
 #include "stoa/attr.h"
+#include <stddef.h>
+#include <stdint.h>
 
 enum stoai_span_state {
 	STOAI_SPAN_FREE,
@@ -33,30 +46,37 @@ enum stoai_span_state {
 #define STOAI_SPAN_PUNCHED   (UINT64_C(1) << 59)
 #define STOAI_SPAN_LENGTH    ((UINT64_C(1) << 44) - 1)
 
-enum { STOAI_SPAN_STATE_SHIFT = 61, STOAI_SPAN_OWNER_SHIFT = 44,
-	STOAI_SPAN_OWNER_MASK = 0x1ff };
+enum {
+	STOAI_SPAN_STATE_SHIFT = 61,
+	STOAI_SPAN_OWNER_SHIFT = 44,
+	STOAI_SPAN_OWNER_MASK = 0x1ff
+};
 
-enum { STOAI_BLOCK_MIN = 16 };
+enum {
+	STOAI_BLOCK_MIN = 16,
+	STOAI_SPAN_SHIFT_MIN = 8, /* 256 bytes */
+	STOAI_SPAN_SHIFT_MAX = 16 /* 64 KiB: 64 words of 64 blocks */
+};
 
 /* One word of 64 blocks: allocated, published; side by side on one line. */
 struct stoai_bits {
 	uint64_t alloc, pub; /* stored by the slab's owner alone */
 };
 
-#define STOAI_ABANDONED UINT64_C(0)
-
 struct stoai_meta {
-	uint64_t owner;      /* lock word of the owning slot | slab sequence << 32;
-	                        low half 0: abandoned; claimed by one CAS */
-	uint32_t size;       /* of a block */
-	uint32_t reciprocal; /* index = (offset * reciprocal) >> 32 */
-	uint32_t blocks;     /* in the span */
-	uint32_t class_index;
+	uint64_t owner; /* lock word of the owning slot | slab sequence << 32;
+	                         low half 0: abandoned; claimed by one CAS */
+	uint32_t class_index; /* of its blocks; the rest follows from it */
+	uint32_t size;        /* of a block; this and the next for people */
+	uint32_t blocks;      /* in the span */
+	uint32_t pad0;
 	uint64_t pad[5];
 	/* struct stoai_bits bits[words]; then uint64_t remote[words], which any
 	 * thread ORs: blocks freed by others, until the owner harvests */
 };
 
 STOA_STATIC_ASSERT(sizeof(struct stoai_meta) == 64, "");
+STOA_STATIC_ASSERT(offsetof(struct stoai_meta, class_index) == 8, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_bits) == 16, "");
 
 #endif

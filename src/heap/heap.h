@@ -4,40 +4,120 @@
  *
  * A block is *transient* (allocated, reachable from its owner's stack alone: a
  * thread's death returns it) or *published* (owned by shared data). Blocks in a
- * thread's magazine are transient too, so a cache needs no rule of its own.
+ * thread's cache are transient too, so a cache needs no rule of its own.
+ * A transient block is its thread's alone: publish before you hand it over.
  *
- * Blocks are offsets from the segment's start. Alignment: at least 16 for sizes
- * of 16 and more. Contents of a fresh block are whatever was there.
+ * Blocks are offsets from the segment's start, and so is their alignment: at
+ * least 16; beyond the page size an address is aligned only as the mapping is.
+ * Contents of a fresh block are whatever was there.
  */
 #ifndef STOAI_HEAP_HEAP_H
 #define STOAI_HEAP_HEAP_H
+#include "heap/cache.h"
 #include "heap/format.h"
 #include "segment/seat.h"
 
-/* Bytes behind a seat for the magazines; seat->heap points there. */
-size_t stoai_heap_seat_size(void);
+/* Bytes of one span's meta; 0: no heap has such spans. */
+uint32_t stoai_heap_meta_stride(uint32_t span_shift);
+
+/* A fresh seat; STOAI_HEAP_SEAT_SIZE zero bytes at seat->heap. */
 void stoai_heap_seat_begin(struct stoai_seat *seat);
 
 /* A fresh segment: table and metas for `size` bytes of heap, all of it free. */
 int stoai_heap_format(stoa_segment *seg, uint64_t size);
 
+int stoai_heap_alloc_slow(
+	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret);
+int stoai_heap_free_slow(struct stoai_seat *seat, uint64_t off);
+void stoai_heap_publish_slow(struct stoai_seat *seat, uint64_t off);
+
 /*
  * A transient block of at least `size` bytes (0 counts as 1), aligned to
  * `align` (a power of two up to 2 MiB). 0; -ENOSPC with a text that says which
- * limit was hit; -EBADMSG; -ENOTRECOVERABLE.
+ * limit was hit; -EINVAL (align); -EBADMSG; or what stoai_lock returns.
  */
-int stoai_heap_alloc(struct stoai_seat *seat, uint64_t size, uint64_t align,
-	uint64_t *ret);
+static inline int
+stoai_heap_alloc(
+	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret)
+{
+	struct stoai_cache *h = seat->heap;
+
+	if (stoai_likely(size - 1 < h->lut_limit && align - 1 < 16)) {
+		struct stoai_class *c = &h->classes[h->lut[(size - 1) >> 4]];
+
+		if (stoai_likely(c->top != c->bottom)) {
+			uint64_t off = *--c->top;
+
+			a64_store_relaxed(stoai_mark_at(h, off), 0);
+			*ret = off;
+			return 0;
+		}
+		if (stoai_likely(c->fresh)) {
+			*ret = c->fresh_at +
+			       (uint64_t)stoai_ctz64(c->fresh) * c->size;
+			c->fresh &= c->fresh - 1;
+			return 0;
+		}
+	}
+	return stoai_heap_alloc_slow(seat, size, align, ret);
+}
+
 /* Of this thread's own transient block: shared data owns it now. One store. */
-void stoai_heap_publish(struct stoai_seat *seat, uint64_t off);
-/* A published or transient block; by any thread. Not undone: see FREE in the log. */
-int stoai_heap_free(struct stoai_seat *seat, uint64_t off);
+static inline void
+stoai_heap_publish(struct stoai_seat *seat, uint64_t off)
+{
+	struct stoai_own own;
+
+	if (stoai_likely(stoai_own_find(seat->heap, off, &own) &&
+			 a64_load_relaxed(&own.bits->alloc) & own.bit))
+		a64_store_kill(&own.bits->pub,
+			a64_load_relaxed(&own.bits->pub) | own.bit);
+	else
+		stoai_heap_publish_slow(seat, off);
+}
+
+/*
+ * A published block of anybody's, or a transient one of this thread's. Not
+ * undone: see FREE in the log. -EINVAL: nothing of the kind begins there; freed
+ * already; another thread's transient.
+ */
+static inline int
+stoai_heap_free(struct stoai_seat *seat, uint64_t off)
+{
+	struct stoai_cache *h = seat->heap;
+	struct stoai_own own;
+	uint64_t pub;
+
+	if (stoai_unlikely(!stoai_own_find(h, off, &own) ||
+			   !(a64_load_relaxed(&own.bits->alloc) & own.bit) ||
+			   own.class->top == own.class->limit))
+		return stoai_heap_free_slow(seat, off);
+	pub = a64_load_relaxed(&own.bits->pub);
+	if (pub & own.bit) {
+		if (stoai_unlikely(a64_load_relaxed(own.remote) & own.bit))
+			return stoai_heap_free_slow(seat, off);
+		a64_store_kill(&own.bits->pub, pub & ~own.bit);
+	} else if (stoai_unlikely(stoai_maybe_cached(h, &own, off))) {
+		return stoai_heap_free_slow(seat, off);
+	}
+	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
+	*own.class->top++ = off;
+	return 0;
+}
+
 /*
  * The free of a FREE record, for `slot`, which is the caller's own or a dead one
- * under recovery; made at most once though it may be asked for twice.
+ * under recovery. Under the recycle barrier: slot.freeing = off; the free; *done =
+ * next; slot.freeing = 0. Asked again after a death it repeats that one free and
+ * no other. -EINVAL as stoai_heap_free; *done has moved all the same.
  */
-int stoai_heap_free_logged(stoa_segment *seg, uint32_t slot, uint64_t off);
-/* Undo of an ALLOC record for `slot`: the block is transient again (own: cached). */
+int stoai_heap_free_logged(stoa_segment *seg, uint32_t slot, uint64_t off,
+	uint64_t *done, uint64_t next);
+/*
+ * Undo of an ALLOC record for `slot`, which is the caller's own (the block is
+ * cached) or a dead one (it is transient again). A block that is not the slot's
+ * is let alone: the undo was made before.
+ */
 void stoai_heap_unpublish(stoa_segment *seg, uint32_t slot, uint64_t off);
 
 /* Bytes that may be used from off on, which is a block's start; 0: it is none. */
@@ -47,11 +127,15 @@ uint64_t stoai_heap_block(stoa_segment *seg, uint64_t off);
 /* All of [off, off + size) lies in spans that are in use. What rollback asks. */
 bool stoai_heap_writable(stoa_segment *seg, uint64_t off, uint64_t size);
 
-/* Give back what this thread caches and does not use: before a long sleep, -ENOSPC. */
+/* Give back what this thread caches and does not use: before a long sleep. */
 void stoai_heap_relax(struct stoai_seat *seat);
 /* At least `size` more bytes of heap, up to the limit. -ENOSPC with the reason. */
 int stoai_heap_grow(struct stoai_seat *seat, uint64_t size);
-/* Spans without a block back to the system; returns bytes, or < 0. */
+/*
+ * Spans without a block back to the system; returns bytes, or < 0. A reader that
+ * takes no lock and follows an old link into such a span finds zeros, for which
+ * the system needs a page: not for segments whose file system may be full.
+ */
 int64_t stoai_heap_trim(struct stoai_seat *seat);
 /* Death of `slot`: its transients are free, its spans anybody's. Takes no lock. */
 int stoai_heap_recover(stoa_segment *seg, uint32_t slot);

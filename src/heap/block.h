@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* From an offset to the block that holds it, by the table alone. See block.c. */
+#ifndef STOAI_HEAP_BLOCK_H
+#define STOAI_HEAP_BLOCK_H
+#include "heap/slab.h"
+
+struct stoai_block {
+	uint64_t off, size;      /* of the block */
+	uint64_t span;           /* slab, or head of the run */
+	uint64_t word;           /* its table word: SLAB or LARGE */
+	struct stoai_bits *bits; /* SLAB: from here on */
+	uint64_t *remote;
+	uint64_t bit;
+	uint32_t class_index;
+};
+
+/* The place for a block that holds off, allocated or not. */
+bool stoai_block_find(stoa_segment *seg, uint64_t off, struct stoai_block *ret);
+/* Is there a block, and has nobody freed it? */
+bool stoai_block_allocated(const struct stoai_block *block);
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * A thread's cache, in private memory behind its seat: what makes allocation and
+ * free of own blocks a few loads. All of it is transient blocks (allocated and
+ * unpublished in shared memory), so a death needs no rule for it.
+ *
+ *	class
+ *	  stack    blocks that were freed here; each carries a mark in its first
+ *	           word, so that a second free is seen
+ *	  fresh    bits of one word of a slab, taken by one store, never handed out
+ *	  current  the slab that gives the next word; avail: which may have one
+ *	  hint     other slabs of ours that may have free blocks
+ *
+ * Hints are forgotten or stale at will: the truth is in the table and the metas.
+ */
+#ifndef STOAI_HEAP_CACHE_H
+#define STOAI_HEAP_CACHE_H
+#include "heap/class.h"
+#include "heap/format.h"
+#include "segment/seat.h"
+
+enum {
+	STOAI_STACK_MAX = 160, /* blocks in the stack of one class */
+	STOAI_STACKS = 3456,   /* of all classes: 64 KiB of each at most */
+	STOAI_HINTS = 64,
+	STOAI_LUT = 64 /* sizes up to 1 KiB, by 16 */
+};
+
+#define STOAI_NO_SPAN UINT32_MAX
+
+struct stoai_class {
+	uint64_t *top, *bottom, *limit; /* stack: grows up from bottom */
+	uint64_t fresh, fresh_at;       /* bits; offset of bit 0's block */
+	uint32_t size,
+		reciprocal;     /* index = offset in span * reciprocal >> 32 */
+	uint32_t blocks, words; /* in a span */
+	uint64_t avail;         /* words of current that may have free blocks */
+	uint32_t current, scan; /* spans: in use; where the last search ended */
+	uint32_t index, take;   /* fresh blocks taken at a time, at most */
+	uint64_t hints;         /* which of hint[] are set */
+	uint32_t hint[STOAI_HINTS];
+};
+
+struct stoai_cache {
+	char *base, *metas;
+	uint64_t heap_off;
+	uint64_t heap_size; /* bytes of heap, as last seen */
+	uint64_t key; /* block's offset ^ key: the mark of a cached block */
+	uint64_t lut_limit; /* sizes up to it are looked up */
+	uint32_t span_shift, meta_stride;
+	uint32_t word;       /* my lock word: owner of my slabs */
+	uint32_t remote_off; /* of remote[] in a meta */
+	uint32_t class_count;
+	uint32_t pad;
+	uint8_t lut[STOAI_LUT];
+	struct stoai_class classes[STOAI_CLASSES];
+	uint64_t stacks[STOAI_STACKS];
+};
+
+enum {
+	STOAI_HEAP_SEAT_SIZE = sizeof(struct stoai_cache)
+};
+
+/* A block of a slab of ours. */
+struct stoai_own {
+	struct stoai_class *class;
+	struct stoai_bits *bits;
+	uint64_t *remote;
+	uint64_t bit;
+};
+
+/*
+ * Is there a slab of ours in which a block may begin at off? A span that was our
+ * slab and is none any more has no alloc bit set, so who then asks for the bit
+ * is not misled by what is left in its meta.
+ */
+static inline bool
+stoai_own_find(struct stoai_cache *h, uint64_t off, struct stoai_own *ret)
+{
+	uint64_t rel = off - h->heap_off, span, in, index;
+	struct stoai_meta *meta;
+	uint32_t class_index;
+
+	if (stoai_unlikely(rel >= h->heap_size))
+		return false;
+	span = rel >> h->span_shift;
+	meta = (struct stoai_meta *)(void *)(h->metas + span * h->meta_stride);
+	class_index = a32_load_relaxed(&meta->class_index);
+	if (stoai_unlikely(
+		    (uint32_t)a64_load_relaxed(&meta->owner) != h->word ||
+		    class_index >= h->class_count))
+		return false;
+	ret->class = &h->classes[class_index];
+	in = rel - (span << h->span_shift);
+	index = in * ret->class->reciprocal >> 32;
+	ret->bit = UINT64_C(1) << (index & 63);
+	ret->bits = (struct stoai_bits *)(meta + 1) + (index >> 6);
+	ret->remote = (uint64_t *)(void *)((char *)meta + h->remote_off) +
+		      (index >> 6);
+	return stoai_likely(index * ret->class->size == in);
+}
+
+/* The first word of a cached block, which nobody else looks at. */
+static inline uint64_t *
+stoai_mark_at(const struct stoai_cache *h, uint64_t off)
+{
+	return (uint64_t *)(void *)(h->base + off);
+}
+
+/* May the unpublished block be in the cache? False is certain. */
+static inline bool
+stoai_maybe_cached(
+	const struct stoai_cache *h, const struct stoai_own *own, uint64_t off)
+{
+	const struct stoai_class *c = own->class;
+
+	return (c->fresh & own->bit && off - c->fresh_at < (uint64_t)c->size
+								   << 6) ||
+	       a64_load_relaxed(stoai_mark_at(h, off)) == (off ^ h->key);
+}
+
+#endif

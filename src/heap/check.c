@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Verification: is every invariant of README.md true? Without the lock, so that a
+ * dead or stopped holder of it cannot stand in the way, and so that it works on
+ * a mapping for reading.
+ *
+ * The invariants hold at every instant, but a walk takes longer than that: it may
+ * read a length and then find the table changed. So a walk that fails is made
+ * again; what is really damaged fails every time.
+ */
+#include "heap/heap.h"
+#include "heap/slab.h"
+#include "os/os.h"
+
+enum {
+	WALKS = 16
+};
+
+struct heap_walk {
+	stoa_segment *seg;
+	uint64_t count, cursor;
+	bool cursor_seen;
+};
+
+static int
+broken(int invariant, uint64_t span, const char *what)
+{
+	return stoai_error(-EBADMSG, "heap I%d: span %llu: %s", invariant,
+		(unsigned long long)span, what);
+}
+
+static bool
+region_named(const stoa_segment *seg, uint32_t slot, uint64_t span)
+{
+	return a64_load_relaxed(&stoai_slot_at(seg, slot)->regions) >>
+		       stoai_region_of(seg, span) &
+	       1;
+}
+
+/* ---- slabs ---- */
+
+static int
+bits_check(stoa_segment *seg, uint64_t span, uint32_t w, uint64_t valid,
+	uint64_t *transient)
+{
+	struct stoai_meta *meta = stoai_meta_at(seg, span);
+	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
+	uint64_t remote = a64_load_relaxed(stoai_meta_remote(seg, meta) + w);
+	uint64_t alloc, pub, again;
+
+	do { /* the pair, as it was at one time */
+		alloc = a64_load_acquire(&bits->alloc);
+		pub = a64_load_acquire(&bits->pub);
+		again = a64_load_acquire(&bits->alloc);
+	} while (alloc != again);
+	if ((alloc | pub | remote) & ~valid)
+		return broken(4, span, "a bit of a block that is not there");
+	if (pub & ~alloc)
+		return broken(5, span, "a published block is not allocated");
+	*transient |= alloc & ~pub;
+	return 0;
+}
+
+static int
+owner_check(stoa_segment *seg, uint64_t span, uint32_t word, uint64_t transient)
+{
+	if (!word)
+		return transient ? broken(6, span,
+					   "abandoned, with unpublished blocks")
+				 : 0;
+	if (!stoai_word_is_current(seg, word))
+		return broken(7, span, "its owner is no more");
+	if (!region_named(seg, stoai_word_slot(seg, word), span))
+		return broken(7, span, "its owner's regions do not name it");
+	return 0;
+}
+
+static int
+slab_check(stoa_segment *seg, uint64_t span)
+{
+	struct stoai_meta *meta = stoai_meta_at(seg, span);
+	uint32_t class_index = stoai_slab_class(seg, meta), blocks;
+	uint32_t owner = (uint32_t)a64_load_acquire(&meta->owner);
+	uint64_t transient = 0;
+	int rc = 0;
+
+	if (class_index == STOAI_CLASSES)
+		return broken(3, span, "a class that there is not");
+	blocks = stoai_span_blocks(seg, class_index);
+	if (a32_load_relaxed(&meta->size) != stoai_class_size(class_index) ||
+		a32_load_relaxed(&meta->blocks) != blocks)
+		return broken(3, span, "size and blocks are not its class's");
+	for (uint32_t w = 0; w < stoai_meta_words(seg->span_shift) && !rc; w++)
+		rc = bits_check(seg, span, w,
+			64 * w < blocks ? stoai_valid_bits(blocks, w) : 0,
+			&transient);
+	return rc ? rc : owner_check(seg, span, owner, transient);
+}
+
+/* ---- runs ---- */
+
+static int
+large_check(stoa_segment *seg, uint64_t span, uint64_t word)
+{
+	uint32_t slot = stoai_span_owner(word);
+
+	for (uint64_t i = 1; i < stoai_span_length(word); i++) {
+		uint64_t body = stoai_span_load(seg, span + i);
+
+		if (body != stoai_span_word(STOAI_SPAN_BODY, 0, i))
+			return broken(
+				2, span, "a run whose spans are not BODY");
+	}
+	if (slot >= seg->slot_count)
+		return broken(7, span, "its owner is no slot");
+	if (!(word & STOAI_SPAN_PUBLISHED) && !region_named(seg, slot, span))
+		return broken(7, span, "its owner's regions do not name it");
+	if ((word & STOAI_SPAN_PUBLISHED) && (word & STOAI_SPAN_PUNCHED))
+		return broken(9, span, "published without pages");
+	return 0;
+}
+
+static int
+span_check(struct heap_walk *walk, uint64_t span, uint64_t word)
+{
+	uint64_t length = stoai_span_length(word);
+
+	if (stoai_span_state(word) == STOAI_SPAN_BODY)
+		return broken(1, span, "the inside of a run, where one begins");
+	if (!length || length > walk->count - span)
+		return broken(1, span, "a run that ends outside the heap");
+	if (span == walk->cursor)
+		walk->cursor_seen = true;
+	switch (stoai_span_state(word)) {
+	case STOAI_SPAN_SLAB:
+		if (word != stoai_span_word(STOAI_SPAN_SLAB, 0, 1))
+			return broken(3, span, "a slab with something else");
+		return slab_check(walk->seg, span);
+	case STOAI_SPAN_LARGE:
+		return large_check(walk->seg, span, word);
+	default:
+		return word == stoai_span_word(STOAI_SPAN_FREE,
+				       word & STOAI_SPAN_PUNCHED, length)
+			       ? 0
+			       : broken(9, span, "free, with something else");
+	}
+}
+
+static int
+header_check(stoa_segment *seg)
+{
+	uint64_t end = a64_load_acquire(&stoai_header(seg)->committed);
+
+	if (end <= seg->heap_off || end > seg->size ||
+		(end - seg->heap_off) & ((UINT64_C(1) << seg->span_shift) - 1))
+		return stoai_error(-EBADMSG, "heap I8: the heap ends at %#llx",
+			(unsigned long long)end);
+	for (uint32_t i = 0; i < seg->slot_count; i++) {
+		uint64_t off =
+			a64_load_relaxed(&stoai_slot_at(seg, i)->freeing);
+
+		if (off && (off < seg->heap_off || off >= end))
+			return stoai_error(-EBADMSG,
+				"heap I11: slot %u frees %#llx", i,
+				(unsigned long long)off);
+	}
+	return 0;
+}
+
+static int
+heap_walk(stoa_segment *seg)
+{
+	struct heap_walk walk = {.seg = seg};
+	int rc = header_check(seg);
+
+	walk.count = stoai_span_count(seg);
+	walk.cursor = a64_load_acquire(&stoai_header(seg)->cursor);
+	for (uint64_t at = 0; at < walk.count && !rc;) {
+		uint64_t word = stoai_span_load(seg, at);
+
+		rc = span_check(&walk, at, word);
+		at += stoai_span_length(word);
+	}
+	if (!rc && !walk.cursor_seen)
+		rc = broken(10, walk.cursor, "the cursor, where no run begins");
+	return rc;
+}
+
+int
+stoai_heap_check(stoa_segment *seg)
+{
+	int rc = 0;
+
+	for (int i = 0; i < WALKS; i++) {
+		rc = heap_walk(seg);
+		if (!rc)
+			break;
+		stoai_os_yield();
+	}
+	return rc;
+}

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Growth: how does the heap get longer, and its unused pages back to the system?
+ *
+ *	table [ . . . . | new )   metas [ . . . | new )   heap [ . . . . | new )
+ *	                                                        committed^
+ *
+ * Three calls give the new part memory: of the table, the metas and the heap, all
+ * before anything of it can be seen, and before the lock is taken, for they may
+ * take long. They may be made any number of times. Then, under the lock, the new
+ * spans become one FREE run and header.committed moves: the last store is the
+ * commit. Nobody is told; whoever meets an offset beyond the end that it knows
+ * reads the header again.
+ *
+ * Trimming marks a free run PUNCHED before its pages go. A run so marked is asked
+ * for again (run.c) before anybody gets it.
+ *
+ * Invariant I8 (check.c): committed is the end of the last span, and not beyond
+ * the reserve.
+ */
+#include "heap/heap.h"
+#include "heap/supply.h"
+#include "os/os.h"
+
+enum {
+	GROW_STEP_MAX = 64 << 20, /* bytes at once, unless more are wanted */
+	PUNCH_AT_ONCE = 64 << 20  /* bytes while the lock is held */
+};
+
+static bool
+has_file(const stoa_segment *seg)
+{
+	return seg->fd >= 0 && !seg->caller_memory;
+}
+
+/* Memory for spans [from, to), their table words and metas. */
+static int
+back(const stoa_segment *seg, uint64_t from, uint64_t to)
+{
+	uint64_t n = to - from;
+	int rc;
+
+	if (!has_file(seg))
+		return 0;
+	rc = stoai_os_allocate(seg->fd, seg->table_off + from * 8, n * 8);
+	if (!rc)
+		rc = stoai_os_allocate(seg->fd,
+			seg->meta_off + from * seg->meta_stride,
+			n * seg->meta_stride);
+	if (!rc)
+		rc = stoai_os_allocate(seg->fd, stoai_span_off(seg, from),
+			n << seg->span_shift);
+	return rc;
+}
+
+static void
+commit(stoa_segment *seg, uint64_t from, uint64_t to)
+{
+	a64_store_kill(stoai_span_at(seg, from),
+		stoai_span_word(STOAI_SPAN_FREE, 0, to - from));
+	a64_store_release(
+		&stoai_header(seg)->committed, stoai_span_off(seg, to));
+	a64_store_relaxed(&seg->committed, stoai_span_off(seg, to));
+}
+
+/* 0 also when somebody else was faster. */
+static int
+grow_to(struct stoai_seat *seat, uint64_t from, uint64_t to)
+{
+	stoa_segment *seg = seat->seg;
+	int rc = back(seg, from, to);
+
+	if (!rc)
+		rc = stoai_heap_lock(seat);
+	if (rc)
+		return rc;
+	if (stoai_span_count(seg) == from)
+		commit(seg, from, to);
+	stoai_heap_unlock(seat);
+	return 0;
+}
+
+int
+stoai_supply_grow(struct stoai_seat *seat, uint64_t want)
+{
+	stoa_segment *seg = seat->seg;
+	uint64_t count = stoai_span_count(seg), limit = stoai_span_limit(seg);
+	uint64_t span = UINT64_C(1) << seg->span_shift;
+	uint64_t need = stoai_align_up(want, span) >> seg->span_shift;
+	uint64_t step = stoai_min(
+		count / 2, (uint64_t)GROW_STEP_MAX >> seg->span_shift);
+	int rc;
+
+	if (count >= limit)
+		return STOAI_AT_LIMIT;
+	need = stoai_min(need, limit - count);
+	step = stoai_min(stoai_max(need, step), limit - count);
+	rc = grow_to(seat, count, count + step);
+	if (rc == -ENOSPC && need < step)
+		rc = grow_to(seat, count, count + need);
+	return rc;
+}
+
+/* Bytes of the heap that are not free. */
+static uint64_t
+in_use(const stoa_segment *seg)
+{
+	uint64_t count = stoai_span_count(seg), used = 0, word;
+
+	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
+		word = stoai_span_load(seg, at);
+		if (stoai_span_state(word) != STOAI_SPAN_FREE)
+			used += stoai_span_step(word);
+	}
+	return used << seg->span_shift;
+}
+
+int
+stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc)
+{
+	uint64_t limit = stoai_span_limit(seg) << seg->span_shift;
+	char used[16], of[16], piece[16];
+
+	stoai_size_text(used, in_use(seg));
+	stoai_size_text(of, limit);
+	stoai_size_text(piece, want);
+	if (rc < 0)
+		return stoai_error(rc == -EFBIG ? -ENOSPC : rc,
+			"%s: no memory: %s; %s of %s used, %s wanted in one "
+			"piece",
+			stoai_name(seg),
+			rc == -ENOSPC  ? "the file system is full"
+			: rc == -EFBIG ? "the file is as large as this process "
+					 "may make it"
+				       : stoa_strerror(rc),
+			used, of, piece);
+	return stoai_error(-ENOSPC,
+		"%s: no memory: %s of %s used, %s wanted in one piece; raise "
+		".limit",
+		stoai_name(seg), used, of, piece);
+}
+
+int
+stoai_heap_grow(struct stoai_seat *seat, uint64_t size)
+{
+	stoa_segment *seg = seat->seg;
+	uint64_t count = stoai_span_count(seg), limit = stoai_span_limit(seg);
+	uint64_t end;
+	int rc;
+
+	if (size > (limit - stoai_min(count, limit)) << seg->span_shift)
+		return stoai_supply_failed(seg, size, STOAI_AT_LIMIT);
+	end = count + (stoai_align_up(size, UINT64_C(1) << seg->span_shift) >>
+			      seg->span_shift);
+	while ((count = stoai_span_count(seg)) < end) {
+		rc = grow_to(seat, count, end);
+		if (rc)
+			return stoai_supply_failed(seg, size, rc);
+	}
+	return 0;
+}
+
+uint32_t
+stoai_heap_meta_stride(uint32_t span_shift)
+{
+	if (span_shift < STOAI_SPAN_SHIFT_MIN ||
+		span_shift > STOAI_SPAN_SHIFT_MAX)
+		return 0;
+	return (uint32_t)sizeof(struct stoai_meta) +
+	       stoai_meta_words(span_shift) *
+		       (uint32_t)(sizeof(struct stoai_bits) + sizeof(uint64_t));
+}
+
+int
+stoai_heap_format(stoa_segment *seg, uint64_t size)
+{
+	uint64_t limit = stoai_span_limit(seg), count;
+	int rc;
+
+	STOA_ASSERT(
+		seg->meta_stride == stoai_heap_meta_stride(seg->span_shift));
+	if (seg->caller_memory || size > limit << seg->span_shift)
+		size = limit << seg->span_shift;
+	count = stoai_align_up(size, UINT64_C(1) << seg->span_shift) >>
+		seg->span_shift;
+	count = stoai_max(count, 1);
+	rc = back(seg, 0, count);
+	if (rc)
+		return stoai_supply_failed(seg, count << seg->span_shift, rc);
+	a64_store_relaxed(&stoai_header(seg)->cursor, 0);
+	commit(seg, 0, count);
+	return 0;
+}
+
+/* ---- trimming: under the lock ---- */
+
+/* A free run that is too long at once becomes two, by one store. */
+static uint64_t
+punch_part(stoa_segment *seg, uint64_t at, uint64_t spans)
+{
+	uint64_t most = (uint64_t)PUNCH_AT_ONCE >> seg->span_shift;
+
+	if (spans <= most)
+		return spans;
+	a64_store_kill(stoai_span_at(seg, at + most),
+		stoai_span_word(STOAI_SPAN_FREE, 0, spans - most));
+	a64_store_kill(stoai_span_at(seg, at),
+		stoai_span_word(STOAI_SPAN_FREE, 0, most));
+	return most;
+}
+
+/* The whole pages of a free run, back to the system; returns their bytes. */
+static int64_t
+punch(stoa_segment *seg, uint64_t at, uint64_t spans)
+{
+	uint64_t page = stoai_os_page_size();
+	uint64_t from = stoai_align_up(stoai_span_off(seg, at), page);
+	uint64_t to = stoai_span_off(seg, at + spans) & ~(page - 1);
+	int rc;
+
+	if (from >= to)
+		return 0;
+	spans = punch_part(seg, at, spans);
+	to = stoai_min(to, stoai_span_off(seg, at + spans) & ~(page - 1));
+	a64_store_kill(stoai_span_at(seg, at),
+		stoai_span_word(STOAI_SPAN_FREE, STOAI_SPAN_PUNCHED, spans));
+	rc = stoai_os_punch(seg->fd, from, to - from);
+	return rc ? rc : (int64_t)(to - from);
+}
+
+/* Up to PUNCH_AT_ONCE bytes; 0: there is nothing left to give back. */
+static int64_t
+trim_some(stoa_segment *seg)
+{
+	uint64_t count = stoai_span_count(seg), word, spans;
+	int64_t done = 0;
+
+	for (uint64_t at = 0; at < count && done < PUNCH_AT_ONCE; at += spans) {
+		int64_t bytes = 0;
+		uint64_t joined;
+
+		word = stoai_span_load(seg, at);
+		spans = stoai_span_length(word);
+		STOA_VERIFY(spans && spans <= count - at &&
+			    stoai_span_state(word) != STOAI_SPAN_BODY);
+		if (stoai_span_state(word) != STOAI_SPAN_FREE)
+			continue;
+		joined = stoai_run_join(seg, at, count, false, &word);
+		if (joined && !(word & STOAI_SPAN_PUNCHED))
+			bytes = punch(seg, at, joined);
+		if (bytes < 0)
+			return bytes;
+		done += bytes;
+		spans = stoai_span_length(stoai_span_load(seg, at));
+	}
+	return done;
+}
+
+int64_t
+stoai_heap_trim(struct stoai_seat *seat)
+{
+	stoa_segment *seg = seat->seg;
+	int64_t bytes = 0, total = 0;
+
+	stoai_supply_collect(seat, false);
+	if (!has_file(seg))
+		return 0;
+	do {
+		int rc = stoai_heap_lock(seat);
+
+		if (rc)
+			return rc;
+		bytes = trim_some(seg);
+		stoai_heap_unlock(seat);
+		total += bytes > 0 ? bytes : 0;
+	} while (bytes > 0);
+	if (bytes < 0 && bytes != -EBADMSG)
+		return stoai_error((int)bytes,
+			"%s: its file system cannot take pages back: %s",
+			stoai_name(seg), stoa_strerror((int)bytes));
+	return bytes < 0 ? bytes : total;
+}

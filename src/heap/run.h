@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* Runs of whole spans: found, cut, joined, freed. See run.c. */
+#ifndef STOAI_HEAP_RUN_H
+#define STOAI_HEAP_RUN_H
+#include "heap/span.h"
+
+/*
+ * A run of `spans` spans whose offset is a multiple of `align`, with memory: a
+ * LARGE run of the seat's, unpublished. -EAGAIN: nothing so long is free now;
+ * -ENOSPC, without a text: what is free has no pages, and there are none.
+ */
+int stoai_run_find(
+	struct stoai_seat *seat, uint64_t spans, uint64_t align, uint64_t *ret);
+/* A LARGE run; word: what the table says of it. False: it changed meanwhile. */
+bool stoai_run_free(stoa_segment *seg, uint64_t span, uint64_t word);
+/*
+ * Under the heap lock: the free run at `at`, joined with the free runs behind
+ * it; returns its spans. 0: none of them may be used now. mixed: also runs with
+ * and without pages. *word: what the table says of it then.
+ */
+uint64_t stoai_run_join(stoa_segment *seg, uint64_t at, uint64_t end,
+	bool mixed, uint64_t *word);
+
+/* May the heap sleep for it? Yes: it is a leaf, nobody waits while he holds it. */
+int stoai_heap_lock(struct stoai_seat *seat);
+void stoai_heap_unlock(struct stoai_seat *seat);
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * What is in the heap: sums, and every published block. Without the lock; what
+ * changes meanwhile may be counted or not.
+ */
+#include "heap/heap.h"
+#include "heap/slab.h"
+
+static unsigned
+ones(uint64_t bits)
+{
+	return (unsigned)__builtin_popcountll(bits);
+}
+
+/* Of word w of a slab: published, and transient. */
+static uint64_t
+slab_word(stoa_segment *seg, uint64_t span, uint32_t w, uint32_t blocks,
+	uint64_t *transient)
+{
+	struct stoai_meta *meta = stoai_meta_at(seg, span);
+	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
+	uint64_t alloc = a64_load_acquire(&bits->alloc) &
+			 ~a64_load_relaxed(stoai_meta_remote(seg, meta) + w) &
+			 stoai_valid_bits(blocks, w);
+	uint64_t pub = a64_load_relaxed(&bits->pub);
+
+	*transient = alloc & ~pub;
+	return alloc & pub;
+}
+
+static void
+slab_sum(stoa_segment *seg, uint64_t span, struct stoai_heap_stat *sum)
+{
+	uint32_t class_index = stoai_slab_class(seg, stoai_meta_at(seg, span));
+	uint32_t blocks, size;
+
+	if (class_index == STOAI_CLASSES)
+		return;
+	blocks = stoai_span_blocks(seg, class_index);
+	size = stoai_class_size(class_index);
+	for (uint32_t w = 0; w < stoai_words(blocks); w++) {
+		uint64_t transient;
+		uint64_t pub = slab_word(seg, span, w, blocks, &transient);
+
+		sum->blocks += ones(pub);
+		sum->used += (uint64_t)ones(pub) * size;
+		sum->transient += (uint64_t)ones(transient) * size;
+	}
+}
+
+void
+stoai_heap_statistics(stoa_segment *seg, struct stoai_heap_stat *ret)
+{
+	uint64_t count = stoai_span_count(seg), word;
+	struct stoai_heap_stat sum = {.committed = count << seg->span_shift};
+
+	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
+		word = stoai_span_load(seg, at);
+		if (stoai_span_state(word) == STOAI_SPAN_SLAB) {
+			slab_sum(seg, at, &sum);
+		} else if (stoai_span_state(word) == STOAI_SPAN_LARGE) {
+			uint64_t bytes = stoai_span_step(word)
+					 << seg->span_shift;
+
+			if (word & STOAI_SPAN_PUBLISHED) {
+				sum.used += bytes;
+				sum.blocks++;
+			} else {
+				sum.transient += bytes;
+			}
+		}
+	}
+	*ret = sum;
+}
+
+static int
+slab_each(stoa_segment *seg, uint64_t span,
+	int (*f)(void *user, uint64_t off, uint64_t size), void *user)
+{
+	uint32_t class_index = stoai_slab_class(seg, stoai_meta_at(seg, span));
+	uint32_t blocks, size;
+	int rc = 0;
+
+	if (class_index == STOAI_CLASSES)
+		return 0;
+	blocks = stoai_span_blocks(seg, class_index);
+	size = stoai_class_size(class_index);
+	for (uint32_t w = 0; w < stoai_words(blocks); w++) {
+		uint64_t transient;
+		uint64_t pub = slab_word(seg, span, w, blocks, &transient);
+
+		for (; pub && !rc; pub &= pub - 1)
+			rc = f(user,
+				stoai_span_off(seg, span) +
+					((uint64_t)w * 64 + stoai_ctz64(pub)) *
+						size,
+				size);
+	}
+	return rc;
+}
+
+int
+stoai_heap_each(stoa_segment *seg,
+	int (*f)(void *user, uint64_t off, uint64_t size), void *user)
+{
+	uint64_t count = stoai_span_count(seg), word;
+	int rc = 0;
+
+	for (uint64_t at = 0; at < count && !rc; at += stoai_span_step(word)) {
+		word = stoai_span_load(seg, at);
+		if (stoai_span_state(word) == STOAI_SPAN_SLAB)
+			rc = slab_each(seg, at, f, user);
+		else if (stoai_span_state(word) == STOAI_SPAN_LARGE &&
+			 word & STOAI_SPAN_PUBLISHED)
+			rc = f(user, stoai_span_off(seg, at),
+				stoai_span_step(word) << seg->span_shift);
+	}
+	return rc;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* Where spans come from when none is free. See supply.c, grow.c. */
+#ifndef STOAI_HEAP_SUPPLY_H
+#define STOAI_HEAP_SUPPLY_H
+#include "heap/run.h"
+
+/* As stoai_run_find; gives back, grows and buries the dead before -ENOSPC. */
+int stoai_supply(
+	struct stoai_seat *seat, uint64_t spans, uint64_t align, uint64_t *ret);
+/*
+ * All that this thread caches, and every slab in which nothing is used, become
+ * free spans. abandon: slabs without transients become anybody's.
+ */
+void stoai_supply_collect(struct stoai_seat *seat, bool abandon);
+
+enum {
+	STOAI_AT_LIMIT = 1
+};
+/* More heap: `want` bytes if that much is left. 0, STOAI_AT_LIMIT, or < 0. */
+int stoai_supply_grow(struct stoai_seat *seat, uint64_t want);
+/* -ENOSPC (or the system's error) with its text; rc: what stoai_supply_grow said. */
+int stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc);
+
+#endif
