@@ -18,22 +18,32 @@ struct stoai_root {
 	uint64_t pad[3];
 };
 
-/* one named object; names need not end in NUL in the block, but do */
+enum {
+	STOAI_NAME_MAX = 1024, /* bytes of an object's name */
+	STOAI_STORED_MAX = 4096 /* descriptions in a segment */
+};
+
+/* one named object: one block; the NUL is not counted in name_size */
 struct stoai_entry {
 	uint64_t next; /* in its bucket */
-	uint64_t hash; /* stoai_hash(name, size, header.seed) */
+	uint64_t hash; /* stoai_hash(name, name_size, header.seed) */
 	uint64_t type_id;
 	uint64_t data; /* block of the object */
 	uint32_t name_size, pad;
 	char name[];
 };
 
-/* a stored description: its canonical text, which names the ids it uses */
+/*
+ * A stored description: one block, never changed and never freed. Its canonical
+ * text (README.md) names the described types that it uses by name and size; their
+ * ids stand before it, in the order of the text.
+ */
 struct stoai_stored_type {
 	uint64_t next;
 	uint64_t id;
-	uint32_t text_size, pad;
-	char text[];
+	uint32_t text_size; /* without its NUL */
+	uint32_t target_count;
+	uint64_t targets[]; /* then the text */
 };
 
 STOA_STATIC_ASSERT(sizeof(struct stoai_root) == 64, "");

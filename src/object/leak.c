@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Which blocks does nobody own? Every published block is listed, then struck off
+ * from whatever owns it:
+ *
+ *	root, bucket array, entries, stored types     the index
+ *	an object's data, and all that it owns        its description
+ *
+ * What is left was leaked. Under the segment's lock and the names'; a transaction
+ * under another lock may have made a block and not yet linked it, which looks
+ * like a leak while it lasts.
+ */
+#include <stdlib.h>
+#include "base/base.h"
+#include "heap/heap.h"
+#include "object/index.h"
+#include "object/visit.h"
+
+enum { LEAK_TRIES = 100 }; /* against writers, and circles of waiters */
+
+struct blocks {
+	const stoa_tx *rd;
+	struct stoai_offsets seen; /* by the walks: who owns what twice */
+	size_t count, room, owned;
+	struct {
+		uint64_t off, size;
+		bool owned;
+	} *list;
+};
+
+static int
+blocks_add(void *user, uint64_t off, uint64_t size)
+{
+	struct blocks *b = user;
+
+	if (b->count == b->room) {
+		size_t room = b->room ? b->room * 2 : 64;
+		void *list = realloc(b->list, room * sizeof *b->list);
+
+		if (!list)
+			return stoai_error(-ENOMEM, "out of memory");
+		b->list = list;
+		b->room = room;
+	}
+	b->list[b->count].off = off;
+	b->list[b->count].size = size;
+	b->list[b->count++].owned = false;
+	return 0;
+}
+
+/* Somebody owns the block at off. */
+static bool
+blocks_strike(void *user, uint64_t off)
+{
+	struct blocks *b = user;
+	size_t from = 0, to = b->count;
+
+	while (from < to) { /* in order of addresses */
+		size_t mid = from + (to - from) / 2;
+
+		if (b->list[mid].off < off)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	if (from < b->count && b->list[from].off == off
+		&& !b->list[from].owned) {
+		b->list[from].owned = true;
+		b->owned++;
+		return true;
+	}
+	(void)stoai_tx_damaged(b->rd, "%s at %#llx is owned",
+		from < b->count && b->list[from].off == off
+			? "twice the block"
+			: "what is no block",
+		(unsigned long long)off);
+	return false;
+}
+
+static bool
+blocks_strike_stored(void *user, uint64_t off, const struct stoai_stored_type *s)
+{
+	(void)s;
+	return blocks_strike(user, off);
+}
+
+static bool
+blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
+{
+	struct blocks *b = user;
+	const stoa_type *type = stoai_type_find(b->rd, e->type_id);
+	struct stoai_walk w = {.rd = b->rd,
+		.block = blocks_strike,
+		.user = b,
+		.seen = &b->seen};
+	const void *data = type ? stoai_tx_at(b->rd, e->data, type->size) : NULL;
+
+	if (!data) {
+		(void)stoai_tx_damaged(b->rd,
+			"object I4: '%s' has no data, or no stored type",
+			e->name);
+		return false;
+	}
+	return blocks_strike(b, off) && blocks_strike(b, e->data)
+		&& stoai_walk(&w, type, data);
+}
+
+static void
+blocks_strike_all(struct blocks *b)
+{
+	const struct stoai_root *root = stoai_root(b->rd);
+	uint64_t buckets;
+
+	if (!root || !blocks_strike(b, stoai_off(b->rd->seg, root)))
+		return;
+	buckets = a64_load_relaxed(&root->buckets);
+	if (buckets && !blocks_strike(b, buckets))
+		return;
+	(void)(stoai_stored_each(b->rd, blocks_strike_stored, b)
+		&& stoai_index_each(b->rd, blocks_strike_object, b));
+}
+
+/* How many are left, with a text that names the first. */
+static int64_t
+blocks_leaked(const struct blocks *b)
+{
+	size_t i = 0;
+
+	if (b->owned == b->count)
+		return 0;
+	while (b->list[i].owned)
+		i++;
+	(void)stoai_error(0,
+		"%s: %zu of %zu blocks are leaked; the first is at %#llx (%llu "
+		"bytes)",
+		stoai_name(b->rd->seg), b->count - b->owned, b->count,
+		(unsigned long long)b->list[i].off,
+		(unsigned long long)b->list[i].size);
+	return (int64_t)(b->count - b->owned);
+}
+
+static int64_t
+leaked_once(stoa_segment *seg)
+{
+	struct blocks b = {0};
+	int64_t leaked = 0;
+	int rc;
+
+	STOA_READ(rd, seg);
+	b.rd = rd;
+	if (stoai_names_lock(rd)) {
+		rc = stoai_heap_each(seg, blocks_add, &b);
+		if (rc < 0)
+			(void)stoai_tx_fail(rd, rc);
+		else
+			blocks_strike_all(&b);
+		if (!stoa_tx_error(rd))
+			leaked = blocks_leaked(&b);
+	}
+	free(b.list);
+	stoai_offsets_fini(&b.seen);
+	return stoa_tx_error(rd) ? stoa_tx_error(rd) : leaked;
+}
+
+int64_t
+stoa_segment_leaked(stoa_segment *seg)
+{
+	int64_t leaked = 0;
+
+	if (!seg)
+		return stoai_error(-EINVAL, "stoa_segment_leaked: seg is NULL");
+	stoai_error_clear();
+	if (!seg->readonly)
+		(void)stoai_sweep(seg, true);
+	for (int i = 0; i < LEAK_TRIES; i++) {
+		leaked = leaked_once(seg);
+		if (leaked != -EAGAIN && leaked != -EDEADLK)
+			break;
+	}
+	return leaked;
+}
