@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Hash maps and sets: the calls. How a key is found is hashmap_core.h, which
+ * draws a table; table.c makes tables and empties slots.
+ *
+ *	stoa_hashmap            block
+ *	 0 type                 +---------+----------+---------+-----
+ *	 8 log2 | table ------> | 16 ctrl | 16 slots | 16 ctrl | ...
+ *	16 count   live slots   +---------+----------+---------+-----
+ *	24 used    and erased
+ *	32 stamp                slot: | key | value, or offset of its block |
+ *	40 seed
+ *	48 slot size, value's place, key class, boxed
+ *
+ * Invariants
+ *	H1  type == 0: never used, all words are zero
+ *	H2  without table: count == used == 0; the log2 is a hint for the next one
+ *	H3  the block holds the groups of 2^log2 slots
+ *	H4  count = live control bytes; used = those that are not EMPTY
+ *	H5  count <= used <= limit(log2), so that every search meets an EMPTY byte
+ *	H6  a live control byte is 0x80 | the top 7 bits of its key's hash, and a
+ *	    search for that key ends at that slot
+ *	H7  a boxed slot names a block that holds a value
+ *	H8  slot size, value's place, key class and boxed are those of the type
+ *
+ * Crash argument: change.c. An insertion saves three counts and one control
+ * byte; the slot itself was dead. A removal saves the slot too, because it
+ * becomes dead. A larger table is built aside and swapped in by one word; the
+ * old one is freed at commit. So the log grows by O(1) a call.
+ *
+ * A group that is not full stops every search that meets it. It has never been
+ * full since its table was built, for a full one only gets ERASED bytes back.
+ */
+#include "base/atomic.h"
+#include "base/hash.h"
+#include "container/container.h"
+#include <string.h>
+
+/* ---- reading it once ---- */
+
+static bool
+map_damaged(const stoa_tx *rd, const stoa_hashmap *m, const char *what)
+{
+	stoai_tx_damaged(rd, "hash map at offset %llu: %s",
+		(unsigned long long)stoai_off(rd->seg, m), what);
+	return false;
+}
+
+bool
+stoai_map_load(const stoa_tx *rd, const stoa_hashmap *m,
+	const struct stoai_shape *s, struct stoai_map *ret)
+{
+	uint64_t id = a64_load_relaxed(&m->type_);
+	uint64_t word = a64_load_relaxed(&m->table_);
+
+	ret->shared = m;
+	ret->shape = s;
+	ret->table = NULL;
+	ret->off = word & STOAI_TABLE_OFFSET;
+	ret->log2 = (unsigned)(word >> STOAI_TABLE_SHIFT);
+	if (stoai_unlikely(id != s->id && id)) {
+		stoai_shape_differs(rd, s, id);
+		return false;
+	}
+	if (!ret->off || !id)
+		return (!ret->off && ret->log2 <= STOAI_TABLE_LOG2_MAX) ||
+		       map_damaged(rd, m, "H1, H2: a table without a type");
+	if (stoai_unlikely(ret->log2 < STOAI_TABLE_LOG2_MIN ||
+			   ret->log2 > STOAI_TABLE_LOG2_MAX ||
+			   (ret->off & (s->core.head - 1))))
+		return map_damaged(rd, m, "H3: no such table");
+	ret->table = stoai_tx_at(
+		rd, ret->off, stoai_table_bytes(&s->core, ret->log2));
+	return ret->table != NULL;
+}
+
+static bool
+map_open(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
+	struct stoai_map *ret)
+{
+	const struct stoai_shape *s;
+
+	return stoai_tx_reads(rd) && (s = stoai_shape_of(rd, t)) != NULL &&
+	       stoai_map_load(rd, m, s, ret);
+}
+
+bool
+stoai_map_load_to_change(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	struct stoai_map *ret)
+{
+	uint64_t count, used;
+
+	if (!stoai_may_change(tx, m, sizeof *m) || !map_open(tx, m, t, ret))
+		return false;
+	count = m->count_;
+	used = m->used_;
+	if (count > used ||
+		used > (ret->table ? stoai_table_limit(ret->log2) : 0))
+		return map_damaged(tx, m, "H5: counts and capacity disagree");
+	return true;
+}
+
+const unsigned char *
+stoa_hashmap_table_(const stoa_tx *rd, const stoa_hashmap *m,
+	const stoa_type *t, unsigned *ret_log2)
+{
+	struct stoai_map map;
+
+	if (!map_open(rd, m, t, &map))
+		return NULL;
+	*ret_log2 = map.log2;
+	return map.table;
+}
+
+void
+stoai_map_key(
+	const struct stoai_map *m, const void *key, size_t size, stoa_key_ *ret)
+{
+	stoa_key_set_(ret, &m->shape->core, m->shape->type, key, size,
+		a64_load_relaxed(&m->shared->seed_));
+}
+
+bool
+stoai_map_slot_key(const stoa_tx *rd, const struct stoai_map *m,
+	const unsigned char *slot, stoa_key_ *ret)
+{
+	const stoa_str *s = (const void *)slot;
+	struct stoai_text text;
+
+	if (m->shape->core.key_class != STOA_KEY_STR_) {
+		stoai_map_key(m, slot, m->shape->core.key_size, ret);
+		return true;
+	}
+	if (!stoai_str_load(rd, s, &text))
+		return false;
+	stoai_map_key(m, text.at, text.size, ret);
+	/* an inline text was copied to this frame */
+	ret->bytes = text.block ? (const void *)text.at : (const void *)s;
+	return true;
+}
+
+/* ---- finding: one compiled search for each class of keys ---- */
+
+#define MAP_FIND_(class_, name) \
+ static __attribute__((noinline)) uint64_t name(const stoa_tx *rd, \
+	 const struct stoai_map *m, const void *key, size_t size, \
+	 stoa_key_ *k) \
+ { \
+  stoa_shape_ s = m->shape->core; \
+\
+  s.key_class = (class_); \
+  stoa_key_set_(k, &s, m->shape->type, key, size, \
+	  a64_load_relaxed(&m->shared->seed_)); \
+  return m->table ? stoa_hashmap_find_( \
+			    rd, m->table, m->log2, &s, m->shape->type, k) \
+		  : STOA_SLOT_NONE_; \
+ }
+
+MAP_FIND_(STOA_KEY_8_, map_find_8)
+MAP_FIND_(STOA_KEY_4_, map_find_4)
+MAP_FIND_(STOA_KEY_STR_, map_find_str)
+
+static __attribute__((noinline)) uint64_t
+map_find_other(const stoa_tx *rd, const struct stoai_map *m, const void *key,
+	size_t size, stoa_key_ *k)
+{
+	stoai_map_key(m, key, size, k);
+	return m->table ? stoa_hashmap_find_(rd, m->table, m->log2,
+				  &m->shape->core, m->shape->type, k)
+			: STOA_SLOT_NONE_;
+}
+
+/* Also sets *k, for an insertion that may follow. */
+static inline uint64_t
+map_find(const stoa_tx *rd, const struct stoai_map *m, const void *key,
+	size_t size, stoa_key_ *k)
+{
+	switch (m->shape->core.key_class) {
+	case STOA_KEY_8_:
+		return map_find_8(rd, m, key, size, k);
+	case STOA_KEY_4_:
+		return map_find_4(rd, m, key, size, k);
+	case STOA_KEY_STR_:
+		return map_find_str(rd, m, key, size, k);
+	default:
+		return map_find_other(rd, m, key, size, k);
+	}
+}
+
+static const unsigned char *
+map_slot(const struct stoai_map *m, uint64_t i)
+{
+	return stoa_slot_at_(m->table, &m->shape->core, i);
+}
+
+/* ---- looking ---- */
+
+size_t
+stoa_hashmap_count_(const stoa_tx *rd, const stoa_hashmap *m)
+{
+	uint64_t count, word;
+
+	if (!stoai_tx_reads(rd))
+		return 0;
+	count = a64_load_relaxed(&m->count_);
+	word = a64_load_relaxed(&m->table_);
+	if (count && (word >> STOAI_TABLE_SHIFT > STOAI_TABLE_LOG2_MAX ||
+			     count > stoai_table_capacity(
+					     (unsigned)(word >>
+							STOAI_TABLE_SHIFT)))) {
+		map_damaged(rd, m, "H5: more slots than its capacity");
+		return 0;
+	}
+	return count;
+}
+
+const void *
+stoa_hashmap_get_(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size)
+{
+	struct stoai_map map;
+	stoa_key_ k;
+	uint64_t i;
+
+	if (!map_open(rd, m, t, &map) || !map.table)
+		return NULL;
+	i = map_find(rd, &map, key, size, &k);
+	return i == STOA_SLOT_NONE_ ? NULL
+				    : stoa_slot_val_(rd, &map.shape->core,
+					      map_slot(&map, i));
+}
+
+/* ---- changing ---- */
+
+static uint32_t
+map_value_size(const stoa_type *t)
+{
+	return t->val ? t->val->size : 1;
+}
+
+/* What a failed transaction writes to. */
+static void *
+map_scratch(const stoa_type *t)
+{
+	return stoai_scratch(map_value_size(t), NULL);
+}
+
+/*
+ * The value of slot i to write to. A value that holds a lock is not saved: undo
+ * must touch neither the lock nor what another thread changes under it; the
+ * template gives it out as const. NULL: tx has failed.
+ */
+static void *
+map_edit_at(stoa_tx *tx, const struct stoai_map *m, uint64_t i)
+{
+	const struct stoai_shape *s = m->shape;
+	const void *val = stoa_slot_val_(tx, &s->core, map_slot(m, i));
+
+	if (!val && !tx->error)
+		map_damaged(tx, m->shared, "H7: a value without a block");
+	if (!val || (!s->val_pinned && !stoai_tx_save(tx, val, s->elem_size)))
+		return NULL;
+	return stoai_mutable(val);
+}
+
+bool
+stoai_map_claim(stoa_tx *tx, const struct stoai_map *m)
+{
+	stoa_hashmap *shared = stoai_mutable(m->shared);
+	const stoa_shape_ *c = &m->shape->core;
+
+	if (shared->type_)
+		return true;
+	if (!stoai_tx_save(tx, shared, sizeof *shared))
+		return false;
+	shared->type_ = m->shape->id;
+	/* its own, so that one map's order is not the other's worst case */
+	shared->seed_ =
+		stoa_mix_(tx->seg->seed ^ stoai_off(tx->seg, m->shared));
+	shared->slot_size_ = c->slot_size;
+	shared->val_off_ = c->val_off;
+	shared->key_class_ = c->key_class;
+	shared->boxed_ = c->box_size != 0;
+	return true;
+}
+
+/* The slot's bytes for a key and a zeroed value; what it owns is new. */
+static bool
+map_fill_slot(stoa_tx *tx, const struct stoai_map *m, unsigned char *slot,
+	const stoa_key_ *k, void **ret_val)
+{
+	const stoa_shape_ *c = &m->shape->core;
+	uint64_t word[3], box;
+	unsigned char *val = NULL;
+
+	if (c->key_class == STOA_KEY_STR_ &&
+		!stoai_str_make(tx, k->bytes, k->size, word))
+		return false;
+	if (c->box_size) {
+		val = stoai_tx_alloc(tx, c->box_size, m->shape->elem_align);
+		if (!val)
+			return false;
+	}
+	if (!stoai_change_dead(tx, slot, c->slot_size))
+		return false;
+	if (c->key_class == STOA_KEY_STR_)
+		memcpy(slot, word, sizeof word);
+	else
+		memmove(slot, k->bytes, c->key_size);
+	memset(slot + c->key_size, 0, c->slot_size - c->key_size);
+	if (c->box_size) {
+		box = stoai_off(tx->seg, val);
+		memcpy(slot + c->val_off, &box, sizeof box);
+	} else {
+		val = slot + c->val_off;
+	}
+	*ret_val = val;
+	return true;
+}
+
+/* A key that is not there, hashed in *k. NULL: tx has failed. */
+static void *
+map_add(stoa_tx *tx, struct stoai_map *m, const void *key, size_t size,
+	stoa_key_ *k)
+{
+	stoa_hashmap *shared = stoai_mutable(m->shared);
+	bool fresh = !shared->type_;
+	unsigned char *control;
+	void *val;
+	uint64_t i;
+
+	if (!stoai_map_claim(tx, m))
+		return NULL;
+	if (fresh) /* the seed was not known before */
+		stoai_map_key(m, key, size, k);
+	if (!stoai_table_make_room(tx, m, k->hash, &i))
+		return NULL;
+	control = stoai_mutable(stoa_control_at_(m->table, &m->shape->core, i));
+	if (!map_fill_slot(tx, m, stoai_mutable(map_slot(m, i)), k, &val) ||
+		!stoai_tx_save(tx, control, 1) ||
+		!stoai_tx_save(tx, &shared->count_, 3 * sizeof(uint64_t)))
+		return NULL;
+	shared->count_++;
+	shared->used_ += *control == STOA_SLOT_EMPTY_;
+	shared->stamp_++;
+	*control = (unsigned char)stoa_tag_(k->hash);
+	return val;
+}
+
+void *
+stoa_hashmap_edit_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size)
+{
+	struct stoai_map map;
+	stoa_key_ k;
+	const void *val;
+	uint64_t i;
+
+	if (!stoai_map_load_to_change(tx, m, t, &map) || !map.table)
+		return NULL;
+	i = map_find(tx, &map, key, size, &k);
+	if (i == STOA_SLOT_NONE_)
+		return NULL;
+	val = map_edit_at(tx, &map, i);
+	return val ? stoai_mutable(val) : map_scratch(t);
+}
+
+void *
+stoa_hashmap_ensure_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size)
+{
+	struct stoai_map map;
+	stoa_key_ k;
+	void *val = NULL;
+	uint64_t i;
+
+	if (stoai_map_load_to_change(tx, m, t, &map)) {
+		i = map_find(tx, &map, key, size, &k);
+		if (stoai_likely(i != STOA_SLOT_NONE_))
+			val = map_edit_at(tx, &map, i);
+		else if (stoai_tx_writes(tx)) /* no damage on the way */
+			val = map_add(tx, &map, key, size, &k);
+	}
+	return stoai_likely(val != NULL) ? val : map_scratch(t);
+}
+
+void *
+stoa_hashmap_add_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size)
+{
+	struct stoai_map map;
+	stoa_key_ k;
+	void *val = NULL;
+
+	if (stoai_map_load_to_change(tx, m, t, &map)) {
+		stoai_map_key(&map, key, size, &k);
+		val = map_add(tx, &map, key, size, &k);
+	}
+	return val ? val : map_scratch(t);
+}
+
+void *
+stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size, const void *val)
+{
+	struct stoai_map map;
+	stoa_key_ k;
+	void *to = NULL;
+	uint64_t i;
+
+	if (stoai_map_load_to_change(tx, m, t, &map)) {
+		i = map_find(tx, &map, key, size, &k);
+		if (i == STOA_SLOT_NONE_) {
+			if (stoai_tx_writes(tx))
+				to = map_add(tx, &map, key, size, &k);
+		} else {
+			to = map_edit_at(tx, &map, i);
+			if (to && map.shape->val_clears &&
+				!stoai_type_clear(tx, t->val, to))
+				to = NULL;
+		}
+	}
+	if (!to)
+		to = map_scratch(t);
+	if (t->val && val)
+		memcpy(to, val, t->val->size);
+	else if (t->val)
+		memset(to, 0, t->val->size);
+	return to;
+}
+
+bool
+stoa_hashmap_remove_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size)
+{
+	struct stoai_map map;
+	stoa_key_ k;
+	uint64_t i;
+
+	if (!stoai_map_load_to_change(tx, m, t, &map) || !map.table)
+		return false;
+	i = map_find(tx, &map, key, size, &k);
+	return i != STOA_SLOT_NONE_ && stoai_table_erase(tx, &map, i);
+}
+
+/* ---- iterating: in the order of the slots ---- */
+
+stoa_iter
+stoa_hashmap_begin_(
+	const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t)
+{
+	stoa_iter it = {.rd = rd, .container = m, .type = t};
+
+	if (stoai_tx_reads(rd))
+		it.word_[1] = a64_load_relaxed(&m->stamp_);
+	return it;
+}
+
+/* The next live slot from i on, or STOA_SLOT_NONE_. */
+static uint64_t
+map_live_from(const struct stoai_map *m, uint64_t i)
+{
+	const stoa_shape_ *c = &m->shape->core;
+	uint64_t g = i / STOA_GROUP_, last = stoa_groups_mask_(m->log2);
+	unsigned mask =
+		stoa_group_valid_(m->log2) & 0xffffu << (i % STOA_GROUP_);
+
+	for (; g <= last; g++, mask = 0xffff) {
+		unsigned live =
+			stoa_group_live_(m->table + g * stoa_group_stride_(c)) &
+			mask;
+
+		if (live)
+			return g * STOA_GROUP_ + stoai_ctz64(live);
+	}
+	return STOA_SLOT_NONE_;
+}
+
+bool
+stoa_hashmap_next_(stoa_iter *it)
+{
+	const stoa_hashmap *m = it->container;
+	struct stoai_map map;
+	uint64_t i;
+
+	it->word_[2] = 0;
+	if (it->word_[0] == STOA_SLOT_NONE_ ||
+		!map_open(it->rd, m, it->type, &map))
+		return false;
+	if (a64_load_relaxed(&m->stamp_) != it->word_[1]) {
+		stoai_tx_fail(it->rd,
+			stoai_error(-ESTALE,
+				"'%s' got a new key or was cleared while an "
+				"iterator stood in it",
+				it->type->name));
+		return false;
+	}
+	i = map.table ? map_live_from(&map, it->word_[0]) : STOA_SLOT_NONE_;
+	it->word_[0] = i;
+	if (i == STOA_SLOT_NONE_)
+		return false;
+	it->word_[0] = i + 1;
+	it->word_[2] = i + 1;
+	it->key = map_slot(&map, i);
+	if (map.shape->core.key_class == STOA_KEY_STR_)
+		it->key = stoa_str_get(it->rd, it->key);
+	it->val = map.shape->type->val
+			  ? stoa_slot_val_(
+				    it->rd, &map.shape->core, map_slot(&map, i))
+			  : NULL;
+	if (map.shape->core.box_size && !it->val && !it->rd->error)
+		map_damaged(it->rd, m, "H7: a value without a block");
+	return !it->rd->error;
+}
+
+void
+stoa_hashmap_remove_at_(stoa_tx *tx, stoa_iter *it)
+{
+	const stoa_hashmap *m = it->container;
+	struct stoai_map map;
+	uint64_t i = it->word_[2] - 1;
+
+	if (!stoai_map_load_to_change(tx, m, it->type, &map))
+		return;
+	if (!it->word_[2] || m->stamp_ != it->word_[1] || !map.table ||
+		i >= stoai_table_capacity(map.log2) ||
+		*stoa_control_at_(map.table, &map.shape->core, i) <
+			STOA_SLOT_LIVE_) {
+		stoai_tx_fail(
+			tx, stoai_error(-ESTALE,
+				    "the iterator of '%s' stands at no key",
+				    it->type->name));
+		return;
+	}
+	it->word_[2] = 0;
+	stoai_table_erase(tx, &map, i);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * A hash map's table as a whole: making room, building another one, emptying
+ * slots. Invariants and crash argument: hashmap.c.
+ *
+ * Sizes: 4 slots, then doubling; at most 7 of 8 slots are used (of 4: 3). When
+ * that is reached and a quarter of it is erased slots, the new table is as large
+ * as the old one. Nothing shrinks but by clear, after which the first insertion
+ * makes a table of a quarter of the slots.
+ */
+#include "base/atomic.h"
+#include "container/container.h"
+#include <string.h>
+
+uint64_t
+stoai_table_bytes(const stoa_shape_ *s, unsigned log2)
+{
+	uint64_t bytes;
+
+	if (log2 < 4)
+		return s->head + (s->slot_size << log2);
+	if (log2 > STOAI_TABLE_LOG2_MAX ||
+		stoai_mul_overflows(UINT64_C(1) << (log2 - 4),
+			stoa_group_stride_(s), &bytes) ||
+		bytes > STOAI_BYTES_MAX)
+		return 0;
+	return bytes;
+}
+
+/* The first slot that is not live on the key's way. */
+static uint64_t
+table_free_slot(const struct stoai_map *m, uint64_t hash)
+{
+	const stoa_shape_ *c = &m->shape->core;
+	const uint64_t mask = stoa_groups_mask_(m->log2);
+	const unsigned valid = stoa_group_valid_(m->log2);
+	uint64_t g = hash & mask;
+
+	for (uint64_t step = 1; step <= mask + 1; step++) {
+		unsigned unused = ~stoa_group_live_(m->table +
+						    g * stoa_group_stride_(c)) &
+				  valid;
+
+		if (unused)
+			return g * STOA_GROUP_ + stoai_ctz64(unused);
+		g = (g + step) & mask;
+	}
+	return STOA_SLOT_NONE_;
+}
+
+static bool
+table_damaged(stoa_tx *tx, const struct stoai_map *m, const char *what)
+{
+	stoai_tx_damaged(tx, "hash map at offset %llu: %s",
+		(unsigned long long)stoai_off(tx->seg, m->shared), what);
+	return false;
+}
+
+/* All live slots of `from` into the empty table of `to`; how many: H4. */
+static bool
+table_move_slots(
+	stoa_tx *tx, const struct stoai_map *from, const struct stoai_map *to)
+{
+	const stoa_shape_ *c = &from->shape->core;
+	uint64_t moved = 0, count = from->shared->count_;
+	uint64_t groups = stoa_groups_mask_(from->log2) + 1;
+	stoa_key_ k;
+
+	for (uint64_t g = 0; g < groups; g++) {
+		unsigned live = stoa_group_live_(from->table +
+						 g * stoa_group_stride_(c)) &
+				stoa_group_valid_(from->log2);
+
+		for (; live; live &= live - 1) {
+			const unsigned char *slot = stoa_slot_at_(from->table,
+				c, g * STOA_GROUP_ + stoai_ctz64(live));
+			uint64_t i;
+
+			if (moved++ == count)
+				return table_damaged(tx, from,
+					"H4: more live slots than its count");
+			if (!stoai_map_slot_key(tx, from, slot, &k))
+				return false;
+			i = table_free_slot(to, k.hash);
+			memcpy(stoai_mutable(stoa_slot_at_(to->table, c, i)),
+				slot, c->slot_size);
+			*(unsigned char *)stoai_mutable(
+				stoa_control_at_(to->table, c, i)) =
+				(unsigned char)stoa_tag_(k.hash);
+		}
+	}
+	return moved == count ||
+	       table_damaged(tx, from, "H4: fewer live slots than its count");
+}
+
+bool
+stoai_table_rebuild(stoa_tx *tx, struct stoai_map *m, unsigned log2)
+{
+	stoa_hashmap *shared = stoai_mutable(m->shared);
+	const stoa_shape_ *c = &m->shape->core;
+	struct stoai_map to = *m;
+	uint64_t bytes = stoai_table_bytes(c, log2);
+
+	STOA_ASSERT(shared->count_ <= stoai_table_limit(log2));
+	if (!bytes) {
+		stoai_tx_fail(
+			tx, stoai_error(-E2BIG, "'%s' would need 2^%u slots",
+				    m->shape->type->name, log2));
+		return false;
+	}
+	to.log2 = log2;
+	to.table = stoai_tx_alloc(tx, bytes, c->head);
+	if (!to.table)
+		return false;
+	to.off = stoai_off(tx->seg, to.table);
+	if (m->table && !table_move_slots(tx, m, &to))
+		return false;
+	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
+		!stoai_tx_free(tx, m->off))
+		return false;
+	shared->table_ = to.off | (uint64_t)log2 << STOAI_TABLE_SHIFT;
+	shared->used_ = shared->count_;
+	shared->stamp_++;
+	*m = to;
+	return true;
+}
+
+bool
+stoai_table_make_room(
+	stoa_tx *tx, struct stoai_map *m, uint64_t hash, uint64_t *ret_slot)
+{
+	const stoa_hashmap *shared = m->shared;
+	uint64_t i = STOA_SLOT_NONE_, limit = 0;
+	unsigned log2 = m->log2;
+
+	if (m->table) {
+		limit = stoai_table_limit(log2);
+		i = table_free_slot(m, hash);
+		if (i == STOA_SLOT_NONE_)
+			return table_damaged(tx, m, "H5: no slot is free");
+		if (shared->used_ < limit ||
+			*stoa_control_at_(m->table, &m->shape->core, i) ==
+				STOA_SLOT_ERASED_) {
+			*ret_slot = i;
+			return true;
+		}
+		log2 += shared->count_ >= limit - limit / 4;
+	} else if (log2 < STOAI_TABLE_LOG2_MIN) {
+		log2 = STOAI_TABLE_LOG2_MIN;
+	}
+	if (!stoai_table_rebuild(tx, m, log2))
+		return false;
+	*ret_slot = table_free_slot(m, hash);
+	return true;
+}
+
+/* What a live slot owns goes at commit. */
+static bool
+table_clear_slot(
+	stoa_tx *tx, const struct stoai_map *m, const unsigned char *slot)
+{
+	const struct stoai_shape *s = m->shape;
+	const stoa_shape_ *c = &s->core;
+	struct stoai_text text;
+	const void *val;
+	uint64_t box = 0;
+
+	if (c->key_class == STOA_KEY_STR_ &&
+		(!stoai_str_load(tx, (const void *)slot, &text) ||
+			!stoai_tx_free(tx, text.block)))
+		return false;
+	if (c->box_size)
+		memcpy(&box, slot + c->val_off, sizeof box);
+	if (s->val_clears) {
+		val = stoa_slot_val_(tx, c, slot);
+		if (!val)
+			return table_damaged(
+				tx, m, "H7: a value without a block");
+		if (!stoai_type_clear(tx, s->type->val, val))
+			return false;
+	}
+	return stoai_tx_free(tx, box);
+}
+
+bool
+stoai_table_erase(stoa_tx *tx, const struct stoai_map *m, uint64_t i)
+{
+	const stoa_shape_ *c = &m->shape->core;
+	stoa_hashmap *shared = stoai_mutable(m->shared);
+	const unsigned char *slot = stoa_slot_at_(m->table, c, i);
+	const unsigned char *group =
+		m->table + i / STOA_GROUP_ * stoa_group_stride_(c);
+	unsigned char *control = stoai_mutable(group + i % STOA_GROUP_);
+	bool full = !(stoa_group_match_(group, STOA_SLOT_EMPTY_) &
+		      stoa_group_valid_(m->log2));
+
+	if (!shared->count_)
+		return table_damaged(
+			tx, m, "H4: a live slot, and a count of 0");
+	/* the slot becomes dead, so it is saved: format.h */
+	if (!table_clear_slot(tx, m, slot) ||
+		!stoai_tx_save(tx, slot, c->slot_size) ||
+		!stoai_tx_save(tx, control, 1) ||
+		!stoai_tx_save(tx, &shared->count_, 3 * sizeof(uint64_t)))
+		return false;
+	*control = full ? STOA_SLOT_ERASED_ : STOA_SLOT_EMPTY_;
+	shared->count_--;
+	shared->used_ -= !full;
+	return true;
+}
+
+void
+stoa_hashmap_clear_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t)
+{
+	stoa_hashmap *shared = stoai_mutable(m);
+	struct stoai_map map;
+	uint64_t groups;
+	unsigned hint;
+
+	if (!stoai_map_load_to_change(tx, m, t, &map) || !map.table)
+		return;
+	groups = stoa_groups_mask_(map.log2) + 1;
+	if (map.shape->val_clears || map.shape->core.box_size ||
+		map.shape->core.key_class == STOA_KEY_STR_)
+		for (uint64_t g = 0; g < groups; g++) {
+			unsigned live = stoa_group_live_(
+						map.table +
+						g * stoa_group_stride_(
+							    &map.shape->core)) &
+					stoa_group_valid_(map.log2);
+
+			for (; live; live &= live - 1)
+				if (!table_clear_slot(tx, &map,
+					    stoa_slot_at_(map.table,
+						    &map.shape->core,
+						    g * STOA_GROUP_ +
+							    stoai_ctz64(live))))
+					return;
+		}
+	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
+		!stoai_tx_free(tx, map.off))
+		return;
+	hint = map.log2 > STOAI_TABLE_LOG2_MIN + 2 ? map.log2 - 2
+						   : STOAI_TABLE_LOG2_MIN;
+	shared->table_ = (uint64_t)hint << STOAI_TABLE_SHIFT;
+	shared->count_ = shared->used_ = 0;
+	shared->stamp_++;
+}
+
+void
+stoa_hashmap_reserve_(
+	stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t, size_t count)
+{
+	struct stoai_map map;
+	unsigned log2;
+
+	if (!stoai_map_load_to_change(tx, m, t, &map))
+		return;
+	log2 = map.table ? map.log2 : STOAI_TABLE_LOG2_MIN;
+	while (log2 < STOAI_TABLE_LOG2_MAX && stoai_table_limit(log2) < count)
+		log2++;
+	if (stoai_table_limit(log2) < count) {
+		stoai_tx_fail(
+			tx, stoai_error(-E2BIG, "room for %zu keys in '%s'",
+				    count, t->name));
+		return;
+	}
+	if (count && (!map.table || log2 > map.log2) &&
+		stoai_map_claim(tx, &map))
+		stoai_table_rebuild(tx, &map, log2);
+}
