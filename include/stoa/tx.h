@@ -48,9 +48,9 @@ STOA_BEGIN_DECLS
 #define STOA_TX(tx, ...)                    STOA_TX_UNTIL(tx, STOA_FOREVER, __VA_ARGS__)
 #define STOA_READ(rd, ...)                  STOA_READ_UNTIL(rd, STOA_FOREVER, __VA_ARGS__)
 #define STOA_TX_UNTIL(tx, deadline, ...) \
-	STOA_LINT_COMMIT_(tx) STOA_NO_JUMP_INTO_(tx) stoa_tx *const tx STOA_UNUSED_ STOA_ON_LEAVE_(stoa_leave_tx_) = STOA_BEGIN_(stoa_tx_begin, deadline, __VA_ARGS__)
+	STOA_LINT_COMMIT_(tx) STOA_NO_JUMP_INTO_(tx) stoa_tx *const tx STOA_UNUSED_ STOA_ON_LEAVE_(stoa_leave_tx_) = STOA_BEGIN_(stoa_tx_begin_, deadline, __VA_ARGS__)
 #define STOA_READ_UNTIL(rd, deadline, ...) \
-	STOA_NO_JUMP_INTO_(rd) const stoa_tx *const rd STOA_UNUSED_ STOA_ON_LEAVE_(stoa_leave_read_) = STOA_BEGIN_(stoa_read_begin, deadline, __VA_ARGS__)
+	STOA_NO_JUMP_INTO_(rd) const stoa_tx *const rd STOA_UNUSED_ STOA_ON_LEAVE_(stoa_leave_read_) = STOA_BEGIN_(stoa_read_begin_, deadline, __VA_ARGS__)
 
 STOA_NODISCARD int stoa_tx_commit(stoa_tx *tx);
 int  stoa_tx_error(const stoa_tx *tx);                /* 0, or the first failure */
@@ -105,8 +105,8 @@ bool       stoa_owner_alive(const stoa_tx *rd, stoa_owner who);        /* false 
 		STOA_CAT(STOA_DO_, STOA_IS_PAREN_(seg_or_locks))(seg_or_locks); \
 	(void)(__VA_ARGS__); \
 	(stoa_tx_commit)(tx); }))
-#define STOA_DO_0(seg)   stoa_tx_begin((seg), NULL, 0, STOA_FOREVER)
-#define STOA_DO_1(locks) STOA_DO_BEGIN_(stoa_tx_begin, STOA_FOREVER, STOA_STRIP_ locks)
+#define STOA_DO_0(seg)   stoa_tx_begin_((seg), NULL, 0, STOA_FOREVER, STOA_FRAME_)
+#define STOA_DO_1(locks) STOA_DO_BEGIN_(stoa_tx_begin_, STOA_FOREVER, STOA_STRIP_ locks)
 #define STOA_DO_BEGIN_(...) STOA_BEGIN_(__VA_ARGS__)
 
 /* STOA_RETRY(times, call): call again while it returns -EDEADLK, at most `times` times; the last result. For a function
@@ -130,6 +130,10 @@ static inline stoa_hold stoa_shared(const stoa_rwlock *l)       { stoa_hold h = 
 stoa_tx       *stoa_tx_begin(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline);   /* never NULL */
 const stoa_tx *stoa_read_begin(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline); /* never NULL */
 void           stoa_tx_end(const stoa_tx *tx);         /* leave: undoes what is not committed */
+/* As the two above, for a scope of the function whose frame is given: so a longjmp over it is found. */
+#define STOA_FRAME_ __builtin_frame_address(0)
+stoa_tx       *stoa_tx_begin_(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline, const void *frame);
+const stoa_tx *stoa_read_begin_(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline, const void *frame);
 
 bool  stoa_tx_store_(stoa_tx *tx, const void *to, const void *value, size_t size);
 bool  stoa_tx_link_(stoa_tx *tx, const stoa_ref *to, const void *target);
@@ -151,9 +155,9 @@ STOA_END_DECLS
 	stoa_hold:     stoa_hold_same_)(x)
 #define STOA_HOLD_ITEM_(c, x) stoa_hold_of(x),
 #define STOA_BEGIN_(f, deadline, ...)  STOA_CAT(STOA_BEGIN_, STOA_MANY_(__VA_ARGS__))(f, deadline, __VA_ARGS__)
-#define STOA_BEGIN_0(f, deadline, seg) f((seg), NULL, 0, (deadline))
+#define STOA_BEGIN_0(f, deadline, seg) f((seg), NULL, 0, (deadline), STOA_FRAME_)
 #define STOA_BEGIN_1(f, deadline, seg, ...) \
-	f((seg), (const stoa_hold[]){ STOA_EACH_(STOA_HOLD_ITEM_, ~, __VA_ARGS__) }, STOA_NARGS(__VA_ARGS__), (deadline))
+	f((seg), (const stoa_hold[]){ STOA_EACH_(STOA_HOLD_ITEM_, ~, __VA_ARGS__) }, STOA_NARGS(__VA_ARGS__), (deadline), STOA_FRAME_)
 #define STOA_MANY_(...)  STOA_MANY2_(__VA_ARGS__, 1, 1, 1, 1, 1, 1, 1, 1, 0, ~)
 #define STOA_MANY2_(a0, a1, a2, a3, a4, a5, a6, a7, a8, n, ...) n
 #define STOA_NO_LOCK_IN_(T) ((void)sizeof(struct { int stoa_; \
@@ -165,12 +169,12 @@ static inline stoa_hold stoa_hold_of(const stoa_mutex *m)  { return stoa_hold_mu
 static inline stoa_hold stoa_hold_of(const stoa_rwlock *l) { return stoa_hold_rwlock_(l); }
 static inline stoa_hold stoa_hold_of(stoa_hold h)          { return h; }
 template <class F, class... L>
-inline auto stoa_begin_(F begin, uint64_t deadline, stoa_segment *seg, L... lock)
+inline auto stoa_begin_(F begin, const void *frame, uint64_t deadline, stoa_segment *seg, L... lock)
 {
 	stoa_hold holds[sizeof...(lock) + 1] = { stoa_hold_of(lock)... };
-	return begin(seg, holds, sizeof...(lock), deadline);
+	return begin(seg, holds, sizeof...(lock), deadline, frame);
 }
-#define STOA_BEGIN_(f, deadline, ...) stoa_begin_(f, deadline, __VA_ARGS__)
+#define STOA_BEGIN_(f, deadline, ...) stoa_begin_(f, STOA_FRAME_, deadline, __VA_ARGS__)
 template <bool pinned> struct stoa_no_lock_in_ { static_assert(!pinned, "holds a lock: change its fields with STOA_SET"); };
 #define STOA_NO_LOCK_IN_(T) ((void)sizeof(stoa_no_lock_in_<(bool)stoa_pinned_##T>))
 #endif

@@ -472,7 +472,8 @@ open_or_create(const struct request *r, stoa_segment **ret)
 	if (fresh)
 		return create(r, ret);
 	for (int tries = 0; tries < 100; tries++) {
-		if (!(r->flags & STOA_EXCL) && !given_is_empty(r))
+		if (!(r->flags & STOA_EXCL)
+			&& !(r->flags & STOA_CREATE && given_is_empty(r)))
 			rc = open_existing(r, ret);
 		if (rc != -ENOENT || !(r->flags & STOA_CREATE))
 			return rc;

@@ -152,14 +152,17 @@ stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 {
 	int rc;
 
-	for (int i = 0; i < SPINS; i++) {
-		uint32_t w = 0;
+	uint32_t w = 0;
 
-		if (stoai_likely(a32_cas_seq_cst(word, &w, seat->word)))
-			return 0;
-		if (w & STOAI_WORD_WAITERS || deadline == STOA_NOW)
+	if (stoai_likely(a32_cas_seq_cst(word, &w, seat->word)))
+		return 0;
+	for (int i = 0; i < SPINS && deadline != STOA_NOW; i++) {
+		if (w & STOAI_WORD_WAITERS) /* others sleep: queue up */
 			break;
 		stoai_pause();
+		w = a32_load_relaxed(word);
+		if (!w && a32_cas_seq_cst(word, &w, seat->word))
+			return 0;
 	}
 	rc = word_lock_slow(seat, word, held, deadline);
 	if (a64_load_relaxed(&seat->slot->waiting)) {
@@ -169,8 +172,7 @@ stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 	}
 	if (rc && rc != -EAGAIN) {
 		/* we may have consumed a wake-up that was meant for another */
-		uint32_t w = a32_load_relaxed(word);
-
+		w = a32_load_relaxed(word);
 		while (w & ~STOAI_WORD_WAITERS && !(w & STOAI_WORD_WAITERS)
 			&& !a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
 			;

@@ -197,30 +197,39 @@ collect_locks(const struct stoai_seat *seat, struct ranges *r)
 	}
 }
 
-/* The first changed byte that no range explains; 0: there is none. */
-static uint64_t
-unexplained(stoa_segment *seg, const struct checked *c, const struct ranges *r)
+struct compare {
+	stoa_segment *seg;
+	const struct checked *checked;
+	const struct ranges *ranges; /* sorted */
+	size_t next;
+	uint64_t covered; /* everything before it is explained */
+	uint64_t found;   /* the first changed byte that nothing explains */
+};
+
+/* One published block; they come in order of addresses. */
+static int
+compare_block(void *user, uint64_t from, uint64_t size)
 {
-	const char *now = stoai_at(seg, seg->heap_off);
-	size_t next = 0;
-	uint64_t covered = 0; /* everything before it is explained */
+	struct compare *c = user;
+	const char *now = stoai_at(c->seg, from);
+	const char *then = c->checked->copy + (from - c->seg->heap_off);
+	uint64_t end = c->seg->heap_off + c->checked->copied;
 
-	for (uint64_t i = 0; i < c->copied; i++) {
-		uint64_t off = seg->heap_off + i;
-
-		if (i % 64 == 0 && c->copied - i >= 64
-			&& !memcmp(now + i, c->copy + i, 64)) {
-			i += 63;
+	if (from + size > end || !memcmp(now, then, size))
+		return 0;
+	for (uint64_t i = 0; i < size; i++) {
+		if (now[i] == then[i])
 			continue;
+		while (c->next < c->ranges->count
+			&& c->ranges->at[c->next].from <= from + i) {
+			c->covered = stoai_max(
+				c->covered, c->ranges->at[c->next].to);
+			c->next++;
 		}
-		if (now[i] == c->copy[i])
-			continue;
-		while (next < r->count && r->at[next].from <= off) {
-			covered = stoai_max(covered, r->at[next].to);
-			next++;
+		if (from + i >= c->covered) {
+			c->found = from + i;
+			return 1;
 		}
-		if (off >= covered)
-			return off;
 	}
 	return 0;
 }
@@ -230,13 +239,17 @@ check_saved(struct stoa_tx *tx, struct checked *c)
 {
 	struct ranges r = {0};
 	struct collect it = {tx->seg, &r};
+	struct compare compare = {
+		.seg = tx->seg, .checked = c, .ranges = &r};
 	uint64_t off, block;
 
 	each_record(tx->seat, collect_record, &it);
 	collect_locks(tx->seat, &r);
 	if (r.count)
 		qsort(r.at, r.count, sizeof *r.at, range_compare);
-	off = r.failed ? 0 : unexplained(tx->seg, c, &r);
+	if (!r.failed)
+		(void)stoai_heap_each(tx->seg, compare_block, &compare);
+	off = compare.found;
 	free(r.at);
 	if (!off || others_look(tx->seat) != c->others)
 		return 0;
@@ -306,18 +319,24 @@ struct lockset {
 	int rc;
 };
 
-static void
+/* False: nothing would be left; then the block's set stays as it was. */
+static bool
 intersect(struct block *b, const struct lockset *s)
 {
-	uint32_t kept = 0;
+	uint64_t kept[LOCKS_MAX];
+	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < b->locks; i++)
 		for (uint32_t j = 0; j < s->locks; j++)
 			if (b->lock[i] == s->lock[j]) {
-				b->lock[kept++] = b->lock[i];
+				kept[n++] = b->lock[i];
 				break;
 			}
-	b->locks = kept;
+	if (!n)
+		return false;
+	memcpy(b->lock, kept, n * sizeof *kept);
+	b->locks = n;
+	return true;
 }
 
 static void
@@ -325,7 +344,7 @@ lockset_record(void *user, uint64_t head)
 {
 	struct lockset *s = user;
 	struct checked *c = s->checked;
-	uint64_t off = head & STOAI_LOG_OFFSET, first;
+	uint64_t off = head & STOAI_LOG_OFFSET;
 	uint64_t kind = head >> 60;
 	struct block *b;
 
@@ -349,15 +368,13 @@ lockset_record(void *user, uint64_t head)
 		b->locks = s->locks;
 		return;
 	}
-	first = b->locks ? b->lock[0] : 0;
-	intersect(b, s);
-	if (!b->locks)
+	if (!intersect(b, s))
 		s->rc = stoai_error(-EFAULT,
 			"%s: the block at %#llx was changed under the lock at "
 			"%#llx before and is now changed without it: which lock "
 			"protects it?",
 			stoai_name(s->tx->seg), (unsigned long long)b->off,
-			(unsigned long long)first);
+			(unsigned long long)b->lock[0]);
 }
 
 static int

@@ -149,10 +149,11 @@ static int
 record_before(stoa_segment *seg, uint32_t slot, uint64_t end, uint64_t *head,
 	uint64_t *size)
 {
-	if (end < RECORD_MAX || !log_place(seg, slot, end - 8, 8))
+	if (end < STOAI_LOG_FIXED || !log_place(seg, slot, end - 8, 8))
 		return log_damaged(seg, slot, end);
 	*size = a64_load_relaxed(word_at(seg, end - 8));
 	if (*size < STOAI_LOG_FIXED || *size > RECORD_MAX || *size % 8
+		|| *size > end
 		|| !log_place(seg, slot, end - *size, *size))
 		return log_damaged(seg, slot, end);
 	*head = a64_load_relaxed(word_at(seg, end - *size));
@@ -198,7 +199,7 @@ stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark)
 	uint64_t left = walk_limit(seg), cursor;
 
 	while ((cursor = a64_load_relaxed(&lane->cursor)) != mark) {
-		uint64_t head, size;
+		uint64_t head = 0, size = 0;
 		int rc = record_before(seg, slot, cursor, &head, &size);
 
 		if (!rc && !left--)

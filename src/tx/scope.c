@@ -18,8 +18,8 @@
  *
  * A transaction object lives in the thread's wiped page: a fork child reads zeros,
  * another thread's `self` differs, so neither can commit what is not its own. A
- * scope that begins on a stack above the one it seems to lie in shows that a
- * longjmp has left that one.
+ * scope of a function that was called before the one of the scope around it shows
+ * that a longjmp has left that one.
  */
 #include "heap/heap.h"
 #include "sync/lock.h"
@@ -80,7 +80,8 @@ nesting_check(const struct stoai_seat *seat, const struct stoa_tx *outer,
 		return stoai_error(-EDEADLK,
 			"%s: called from a signal handler that interrupted a call",
 			stoai_name(seat->seg));
-	if (outer && (const char *)frame > (const char *)outer->frame)
+	if (outer && outer->frame && frame
+		&& (const char *)frame > (const char *)outer->frame)
 		return stoai_error(-EDEADLK,
 			"%s: a scope was left by longjmp, or this is another "
 			"stack; stoa_thread_recover() undoes it",
@@ -145,19 +146,43 @@ stoa_tx *
 stoa_tx_begin(
 	stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline)
 {
-	return begin(seg, holds, n, deadline, STOAI_TX_WRITES,
-		__builtin_frame_address(0));
+	return begin(seg, holds, n, deadline, STOAI_TX_WRITES, NULL);
+}
+
+stoa_tx *
+stoa_tx_begin_(stoa_segment *seg, const stoa_hold *holds, size_t n,
+	uint64_t deadline, const void *frame)
+{
+	return begin(seg, holds, n, deadline, STOAI_TX_WRITES, frame);
 }
 
 const stoa_tx *
 stoa_read_begin(
 	stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline)
 {
-	return begin(seg, holds, n, deadline, STOAI_TX_READS,
-		__builtin_frame_address(0));
+	return begin(seg, holds, n, deadline, STOAI_TX_READS, NULL);
+}
+
+const stoa_tx *
+stoa_read_begin_(stoa_segment *seg, const stoa_hold *holds, size_t n,
+	uint64_t deadline, const void *frame)
+{
+	return begin(seg, holds, n, deadline, STOAI_TX_READS, frame);
 }
 
 /* ---- the ends ---- */
+
+/* Our own log is damaged: as if this thread had died in it. */
+static int
+lane_damaged(struct stoai_seat *seat)
+{
+	a32_store_kill(&seat->slot->tries, STOAI_TRIES_MAX + 1);
+	a32_fetch_or_seq_cst(
+		&stoai_header(seat->seg)->flags, STOAI_SEGMENT_DAMAGED);
+	return stoai_error_in(-ENOTRECOVERABLE,
+		"%s: quarantined, since a log can be neither undone nor finished",
+		stoai_name(seat->seg));
+}
 
 /* Undo this scope's records; the outermost gives up its locks. */
 static void
@@ -169,11 +194,7 @@ undo(struct stoa_tx *tx)
 	if (seat->lane->cursor != tx->mark)
 		rc = stoai_lane_rollback(seat->seg, seat->index, tx->mark);
 	if (rc) {
-		/* our own log is damaged: as if this thread had died in it */
-		a32_store_kill(&seat->slot->tries, STOAI_TRIES_MAX + 1);
-		a32_fetch_or_seq_cst(&stoai_header(seat->seg)->flags,
-			STOAI_SEGMENT_DAMAGED);
-		tx->error = -ENOTRECOVERABLE;
+		tx->error = lane_damaged(seat);
 		return;
 	}
 	stoai_lane_trim(seat, tx->mark_chunks);
@@ -203,7 +224,8 @@ commit_outermost(struct stoa_tx *tx)
 	if (seat->effects) {
 		a32_store_kill(&lane->state, STOAI_LANE_COMMITTED);
 		stoai_unlock_all(seat);
-		rc = stoai_lane_finish(seat->seg, seat->index);
+		if (stoai_lane_finish(seat->seg, seat->index))
+			rc = lane_damaged(seat);
 		seat->effects = 0;
 	} else {
 		if (lane->cursor != tx->mark)
