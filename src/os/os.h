@@ -13,9 +13,15 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-enum stoai_os_call { /* what a test can make fail; order of the texts in os_fault.c */
+enum stoai_os_call { /* what a test can make fail; tests/harness/fault.c names them */
 	STOAI_OS_OPEN,
+	STOAI_OS_UNNAMED, /* open with STOAI_OPEN_UNNAMED */
+	STOAI_OS_SEAL,
+	STOAI_OS_CLOSE, /* closes all the same */
 	STOAI_OS_LINK,
+	STOAI_OS_UNLINK,
+	STOAI_OS_MKDIR,
+	STOAI_OS_LIST,
 	STOAI_OS_STAT,
 	STOAI_OS_CHMOD,
 	STOAI_OS_TRUNCATE,
@@ -43,21 +49,24 @@ extern int (*stoai_os_fault)(enum stoai_os_call call);
 enum {
 	STOAI_OPEN_WRITE = 1 << 0,
 	STOAI_OPEN_CREATE = 1 << 1, /* with EXCL semantics: -EEXIST if there */
-	STOAI_OPEN_UNNAMED = 1 << 2 /* O_TMPFILE in the directory `path` */
+	STOAI_OPEN_UNNAMED = 1 << 2 /* O_TMPFILE in the directory `path`; -EOPNOTSUPP:
+				     * not here, or no /proc to name it by */
 };
-/* close-on-exec, no symlink followed in the last component, never a tty */
+/* close-on-exec, no symlink followed in the last component, never a tty, no wait for a fifo's other end */
 int stoai_os_open(const char *path, unsigned flags, uint32_t mode);
 int stoai_os_memfd(const char *name);
 int stoai_os_memfd_seal_shrink(int fd);
-int stoai_os_reopen(int fd, bool write); /* same file, own description */
+int stoai_os_reopen(int fd, bool write); /* same file, own description; -ENOTSUP: no /proc */
+int stoai_os_replace(int fd, int with);   /* fd's number for `with`, which is closed */
 int stoai_os_close(int fd);
 int stoai_os_link_fd(int fd, const char *path);   /* names an unnamed file */
 int stoai_os_link(const char *from, const char *to);
 int stoai_os_unlink(const char *path);
 int stoai_os_mkdir(const char *path, uint32_t mode);
 int stoai_os_stat_fd(int fd, struct stat *ret);
-int stoai_os_stat(const char *path, struct stat *ret);
+int stoai_os_stat(const char *path, struct stat *ret); /* of a symlink itself */
 int stoai_os_chmod_fd(int fd, uint32_t mode);
+int stoai_os_chmod_directory(const char *path, uint32_t mode); /* even one we cannot read */
 int stoai_os_truncate(int fd, uint64_t size);
 int stoai_os_allocate(int fd, uint64_t from, uint64_t size); /* fallocate(2) */
 int stoai_os_punch(int fd, uint64_t from, uint64_t size);
@@ -97,10 +106,13 @@ int stoai_os_futex_wait(const uint32_t *word, uint32_t value, uint64_t deadline)
  * -ENOSYS when the kernel or a filter has no futex_waitv */
 int stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
 	const uint32_t *word2, uint32_t value2, uint64_t deadline);
+/* Behave as if there were none: a test, or a caller's wish. */
+extern bool stoai_os_without_waitv;
 int stoai_os_futex_wake(const uint32_t *word, uint32_t count);
 uint64_t stoai_os_now(void);       /* CLOCK_MONOTONIC, ns */
 uint64_t stoai_os_now_coarse(void);
 uint64_t stoai_os_realtime(void);  /* ns since 1970 */
+void stoai_os_sleep(uint64_t ns);  /* at most; a signal ends it */
 void stoai_os_yield(void);
 
 /* ---- identity ---- */
@@ -108,7 +120,7 @@ uint32_t stoai_os_pid(void);
 uint32_t stoai_os_tid(void);       /* cached per thread; right again after fork */
 uint64_t stoai_os_pid_namespace(void);
 int stoai_os_random(void *to, size_t size);
-int stoai_os_boot_id(uint8_t ret[16]);
+int stoai_os_boot_id(uint8_t ret[16]); /* -ENODATA: all zeros; -EBADMSG: no id */
 const char *stoai_os_environment(const char *name);
 
 /* ---- libc's robust list of this thread ---- */

@@ -8,29 +8,32 @@
  */
 #ifndef STOAI_REGION_BACKING_H
 #define STOAI_REGION_BACKING_H
+#include "base/base.h"
 #include <stdbool.h>
 #include <stdint.h>
-#include "base/base.h"
 
 enum stoai_backing_kind {
-	STOAI_BACKING_NAMED,  /* a file in a directory of ours on tmpfs */
-	STOAI_BACKING_FILE,   /* a file of the caller's */
-	STOAI_BACKING_MEMFD,  /* no name */
-	STOAI_BACKING_GIVEN,  /* a descriptor of the caller's, duplicated */
-	STOAI_BACKING_LOCAL,  /* this process alone: no fd */
-	STOAI_BACKING_BUFFER  /* the caller's memory: fd only for owner bytes */
+	STOAI_BACKING_NAMED, /* a file in a directory of ours on tmpfs */
+	STOAI_BACKING_FILE,  /* a file of the caller's */
+	STOAI_BACKING_MEMFD, /* no name */
+	STOAI_BACKING_GIVEN, /* the file of a descriptor of the caller's */
+	STOAI_BACKING_LOCAL, /* this process alone: no fd */
+	STOAI_BACKING_BUFFER /* the caller's memory: fd only for owner bytes */
 };
 
-enum { STOAI_PATH_MAX = 4096 };
+enum {
+	STOAI_PATH_MAX = 4096
+};
 
 struct stoai_backing {
 	enum stoai_backing_kind kind;
 	int fd; /* -1: none */
 	bool readonly;
-	uint64_t device, inode; /* 0: no fd */
-	uint64_t size;          /* st_size when it was opened */
-	char path[STOAI_PATH_MAX];      /* "": no name */
-	char temporary[STOAI_PATH_MAX]; /* while unpublished, if unnamed files fail */
+	uint64_t device, inode;    /* 0: no fd */
+	uint64_t size;             /* st_size when it was opened */
+	char path[STOAI_PATH_MAX]; /* "": no name */
+	/* while unpublished, where there are no unnamed files */
+	char temporary[STOAI_PATH_MAX];
 };
 
 /*
@@ -39,15 +42,23 @@ struct stoai_backing {
  * without '/', control characters or a leading '.'; a domain likewise. -EINVAL
  * with a text that says what is wrong with it, -ENAMETOOLONG. make: create the
  * directories that are missing (the default one 0700, ours; refuses a directory
- * that somebody else owns and could replace names in: -EPERM).
+ * that somebody else owns and could replace names in: -EPERM). A domain gets the
+ * permissions of the directory it is in. ret is empty after a failure.
  */
 int stoai_backing_path(const char *name, const char *directory,
 	const char *domain, bool make, char ret[STOAI_PATH_MAX]);
 
-/* An empty file without a name, to be filled; its name will be path (NULL: memfd). */
+/*
+ * An empty file without a name, to be filled; its name will be path (NULL: memfd
+ * or local). After a failure here and below, *ret is a closed backing.
+ */
 int stoai_backing_create(enum stoai_backing_kind kind, const char *path,
 	struct stoai_backing *ret);
-/* mode exactly, then the name. -EEXIST: somebody was first. */
+/*
+ * mode exactly, then the name. -EEXIST: somebody was first. -EINVAL: a mode with
+ * more than reading and writing (0666). Without a path: the mode alone, and of
+ * what is the caller's not even that.
+ */
 int stoai_backing_publish(struct stoai_backing *b, uint32_t mode);
 /*
  * By its path. No symlink is followed in the last component; only regular files
@@ -55,14 +66,22 @@ int stoai_backing_publish(struct stoai_backing *b, uint32_t mode);
  */
 int stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 	bool readonly, struct stoai_backing *ret);
-/* The caller's descriptor, duplicated; memfd or regular file. */
+/*
+ * The file of the caller's descriptor (memfd or regular file), opened anew: owner
+ * bytes belong to a description, and his may be shared with other processes. So
+ * the mode of the file counts (-EACCES), and /proc is needed (-ENOTSUP).
+ */
 int stoai_backing_given(int fd, bool readonly, struct stoai_backing *ret);
-/* A memfd that carries only the owner bytes of a caller's buffer. */
+/*
+ * The memfd that carries only the owner bytes of a caller's buffer, opened anew
+ * as above; fd <= 0: none, and nothing to close.
+ */
 int stoai_backing_owners(int fd, struct stoai_backing *ret);
 /* Is the name still this file's? 0, or -ESTALE. */
 int stoai_backing_current(const struct stoai_backing *b);
 /* Memory for [from, from + size), now: -ENOSPC here, never a signal later. */
-int stoai_backing_allocate(const struct stoai_backing *b, uint64_t from, uint64_t size);
+int stoai_backing_allocate(
+	const struct stoai_backing *b, uint64_t from, uint64_t size);
 int stoai_backing_unlink(const char *path);
 /* Closes, and removes the temporary name if it was never published. */
 void stoai_backing_close(struct stoai_backing *b);
