@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSL-1.0
+#
+# stoa_flags: how our own code is compiled; private to every target of ours and
+# never exported.  stoa_strict: the warnings that find mistakes in the use of the
+# library, as errors; exported as stoa::strict.
+
+add_library(stoa_flags INTERFACE)
+
+# Not -Wswitch-enum: a switch over a word that was read from shared memory has a
+# default, and with it the flag asks to list what the default is for.
+set(warnings
+	-Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
+	-Wcast-qual -Wwrite-strings -Wpointer-arith -Wundef -Wvla -Walloca
+	-Wformat=2 -Wnull-dereference -Wdouble-promotion
+	-Wunused-macros -Wredundant-decls -Wdate-time)
+set(warnings_c
+	-Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+	-Werror=incompatible-pointer-types
+	-Werror=implicit-function-declaration)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+	list(APPEND warnings
+		-Wcast-align=strict -Wimplicit-fallthrough=5 -Wduplicated-cond
+		-Wduplicated-branches -Wlogical-op -Warith-conversion
+		-Wstack-usage=12288)
+	list(APPEND warnings_c -Wjump-misses-init)
+else()
+	list(APPEND warnings -Wcast-align -Wimplicit-fallthrough)
+endif()
+if(STOA_WERROR)
+	list(APPEND warnings -Werror)
+endif()
+target_compile_options(stoa_flags INTERFACE
+	${warnings}
+	$<$<COMPILE_LANGUAGE:C>:${warnings_c}>
+	-fno-omit-frame-pointer
+	$<$<NOT:$<CONFIG:Debug>>:-fstack-protector-strong>)
+target_compile_definitions(stoa_flags INTERFACE _GNU_SOURCE)
+target_compile_features(stoa_flags INTERFACE c_std_17)
+target_include_directories(stoa_flags INTERFACE
+	${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+
+if(STOA_SANITIZE)
+	target_compile_options(stoa_flags INTERFACE
+		-fsanitize=${STOA_SANITIZE} -fno-sanitize-recover=all)
+	target_link_options(stoa_flags INTERFACE -fsanitize=${STOA_SANITIZE})
+endif()
+if(STOA_COVERAGE)
+	target_compile_options(stoa_flags INTERFACE --coverage)
+	target_link_options(stoa_flags INTERFACE --coverage)
+endif()
+
+add_library(stoa_strict INTERFACE)
+add_library(stoa::strict ALIAS stoa_strict)
+set_target_properties(stoa_strict PROPERTIES EXPORT_NAME strict)
+target_compile_options(stoa_strict INTERFACE
+	-Werror=unused-result
+	$<$<COMPILE_LANGUAGE:C>:-Werror=incompatible-pointer-types>
+	$<$<COMPILE_LANGUAGE:C>:-Werror=int-conversion>
+	$<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:GNU>>:-Werror=discarded-qualifiers>
+	$<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:Clang,AppleClang>>:-Werror=incompatible-pointer-types-discards-qualifiers>)
