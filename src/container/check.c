@@ -35,7 +35,7 @@ check_failed(const stoa_tx *rd, const char *kind, const void *p,
 
 /* A block of the heap begins at off and has room. */
 static bool
-check_block(const stoa_tx *rd, uint64_t off, uint64_t size)
+check_memory(const stoa_tx *rd, uint64_t off, uint64_t size)
 {
 	return stoai_heap_usable(rd->seg, off) >= size;
 }
@@ -43,14 +43,14 @@ check_block(const stoa_tx *rd, uint64_t off, uint64_t size)
 int
 stoai_str_check(const stoa_tx *rd, const stoa_type *t, const void *p)
 {
-	struct stoai_text text;
+	struct stoai_string text;
 	unsigned char bytes[sizeof(stoa_str)];
 
 	(void)t;
 	if (!stoai_tx_reads(rd) || !stoai_str_load(rd, p, &text)) /* S2, S3 */
 		return stoa_tx_error(rd);
 	if (text.block)
-		return check_block(rd, text.block, text.capacity)
+		return check_memory(rd, text.block, text.capacity)
 			       ? 0
 			       : check_failed(rd, "string", p,
 					 "S2: no block of %llu bytes at %llu",
@@ -109,7 +109,7 @@ stoai_vec_check(const stoa_tx *rd, const stoa_type *t, const void *p)
 		return check_failed(rd, "vector", v,
 			"V5: slots of %u bytes, should be %u", v->size_,
 			s.slot_size);
-	if (vec.off && !check_block(rd, vec.off, vec.capacity * s.slot_size))
+	if (vec.off && !check_memory(rd, vec.off, vec.capacity * s.slot_size))
 		return check_failed(rd, "vector", v,
 			"V3: its block has no room for %llu slots",
 			(unsigned long long)vec.capacity);
@@ -117,7 +117,7 @@ stoai_vec_check(const stoa_tx *rd, const stoa_type *t, const void *p)
 		uint64_t off;
 
 		memcpy(&off, vec.data + i * 8, sizeof off);
-		if (!check_block(rd, off, s.elem_size))
+		if (!check_memory(rd, off, s.elem_size))
 			return check_failed(rd, "vector", v,
 				"V4: element %llu has no block",
 				(unsigned long long)i);
@@ -127,7 +127,7 @@ stoai_vec_check(const stoa_tx *rd, const stoa_type *t, const void *p)
 
 /* H6, H7 for the live slot i. */
 static int
-check_slot(const stoa_tx *rd, const struct stoai_map *m, uint64_t i)
+check_pair(const stoa_tx *rd, const struct stoai_map *m, uint64_t i)
 {
 	const stoa_shape_ *c = &m->shape->core;
 	const unsigned char *slot = stoa_slot_at_(m->table, c, i);
@@ -153,7 +153,7 @@ check_slot(const stoa_tx *rd, const struct stoai_map *m, uint64_t i)
 			(unsigned long long)i);
 	if (c->box_size) {
 		memcpy(&box, slot + c->val_off, sizeof box);
-		if (!check_block(rd, box, c->box_size))
+		if (!check_memory(rd, box, c->box_size))
 			return check_failed(rd, "hash map", m->shared,
 				"H7: the value of slot %llu has no block",
 				(unsigned long long)i);
@@ -168,7 +168,7 @@ check_table(const stoa_tx *rd, const struct stoai_map *m)
 	uint64_t live = 0, used = 0, slots = stoai_table_capacity(m->log2);
 	int rc = 0;
 
-	if (!check_block(
+	if (!check_memory(
 		    rd, m->off, stoai_table_bytes(&m->shape->core, m->log2)))
 		return check_failed(rd, "hash map", shared,
 			"H3: its block has no room for 2^%u slots", m->log2);
@@ -179,7 +179,7 @@ check_table(const stoa_tx *rd, const struct stoai_map *m)
 		used += control != STOA_SLOT_EMPTY_;
 		live += control >= STOA_SLOT_LIVE_;
 		if (control >= STOA_SLOT_LIVE_)
-			rc = check_slot(rd, m, i);
+			rc = check_pair(rd, m, i);
 		else if (control > STOA_SLOT_ERASED_)
 			rc = check_failed(rd, "hash map", shared,
 				"H4: slot %llu has control byte %02x",

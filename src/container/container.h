@@ -62,7 +62,7 @@ stoai_mutable(const void *p)
 /* ---- str.c ---- */
 
 /* A stored string, read once and checked. */
-struct stoai_text {
+struct stoai_string {
 	const char *at; /* size bytes and a NUL: in the segment, or in word */
 	uint64_t size;
 	uint64_t block, capacity; /* 0: inline */
@@ -70,7 +70,7 @@ struct stoai_text {
 };
 /* False: rd has failed. ret must stay while ret->at is used. */
 bool
-stoai_str_load(const stoa_tx *rd, const stoa_str *s, struct stoai_text *ret);
+stoai_str_load(const stoa_tx *rd, const stoa_str *s, struct stoai_string *ret);
 /* The words of a fresh string of that text; its block, if it needs one, is new. */
 bool
 stoai_str_make(stoa_tx *tx, const char *text, uint64_t size, uint64_t word[3]);

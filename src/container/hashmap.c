@@ -125,7 +125,7 @@ stoai_map_slot_key(const stoa_tx *rd, const struct stoai_map *m,
 	const unsigned char *slot, stoa_key_ *ret)
 {
 	const stoa_str *s = (const void *)slot;
-	struct stoai_text text;
+	struct stoai_string text;
 
 	if (m->shape->core.key_class != STOA_KEY_STR_) {
 		stoai_map_key(m, slot, m->shape->core.key_size, ret);

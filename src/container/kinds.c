@@ -56,7 +56,7 @@ static bool
 str_visit(const stoa_tx *rd, const stoa_type *type, const void *p,
 	const struct stoai_visitor *v)
 {
-	struct stoai_text text;
+	struct stoai_string text;
 
 	(void)type;
 	return stoai_tx_reads(rd) && stoai_str_load(rd, p, &text) &&
@@ -66,7 +66,7 @@ str_visit(const stoa_tx *rd, const stoa_type *type, const void *p,
 static bool
 str_dump(const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
 {
-	struct stoai_text text;
+	struct stoai_string text;
 
 	(void)type;
 	if (!stoai_tx_reads(rd) || !stoai_str_load(rd, p, &text))

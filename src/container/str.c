@@ -38,7 +38,7 @@ str_damaged(const stoa_tx *rd, const stoa_str *s, const char *what)
 
 /* Size, block and capacity from the words, which are read once. */
 static bool
-str_decode(const stoa_tx *rd, const stoa_str *s, struct stoai_text *ret)
+str_decode(const stoa_tx *rd, const stoa_str *s, struct stoai_string *ret)
 {
 	uint64_t tag;
 
@@ -62,7 +62,7 @@ str_decode(const stoa_tx *rd, const stoa_str *s, struct stoai_text *ret)
 }
 
 bool
-stoai_str_load(const stoa_tx *rd, const stoa_str *s, struct stoai_text *ret)
+stoai_str_load(const stoa_tx *rd, const stoa_str *s, struct stoai_string *ret)
 {
 	if (!str_decode(rd, s, ret))
 		return false;
@@ -81,7 +81,7 @@ stoai_str_load(const stoa_tx *rd, const stoa_str *s, struct stoai_text *ret)
 const char *
 stoa_str_get(const stoa_tx *rd, const stoa_str *s)
 {
-	struct stoai_text text;
+	struct stoai_string text;
 	char *copy;
 
 	if (!stoai_tx_reads(rd) || !stoai_str_load(rd, s, &text))
@@ -97,7 +97,7 @@ stoa_str_get(const stoa_tx *rd, const stoa_str *s)
 size_t
 stoa_str_size(const stoa_tx *rd, const stoa_str *s)
 {
-	struct stoai_text text;
+	struct stoai_string text;
 
 	return stoai_tx_reads(rd) && str_decode(rd, s, &text) ? text.size : 0;
 }
@@ -106,7 +106,7 @@ bool
 stoa_str_equal_(
 	const stoa_tx *rd, const stoa_str *s, const void *text, size_t size)
 {
-	struct stoai_text stored;
+	struct stoai_string stored;
 
 	return stoai_str_load(rd, s, &stored) && stored.size == size &&
 	       !memcmp(stored.at, text, size);
@@ -126,7 +126,7 @@ str_image(const char *text, uint64_t size, uint64_t word[3])
 
 /* A block for `room` characters and the NUL that holds two texts one after the other. */
 static bool
-str_block(stoa_tx *tx, uint64_t room, const struct stoai_text *first,
+str_block(stoa_tx *tx, uint64_t room, const struct stoai_string *first,
 	const char *text, uint64_t size, uint64_t word[3])
 {
 	uint64_t capacity = stoai_align_up(room + 1, 16);
@@ -160,7 +160,7 @@ stoai_str_make(stoa_tx *tx, const char *text, uint64_t size, uint64_t word[3])
 
 /* The string becomes `word`; a block that it had is freed unless it keeps it. */
 static void
-str_store(stoa_tx *tx, const stoa_str *s, const struct stoai_text *old,
+str_store(stoa_tx *tx, const stoa_str *s, const struct stoai_string *old,
 	const uint64_t word[3])
 {
 	bool keeps = old->block && word[0] == old->block &&
@@ -173,7 +173,7 @@ str_store(stoa_tx *tx, const stoa_str *s, const struct stoai_text *old,
 
 /* Overwrite the text in its block, which has room for it. */
 static void
-str_replace(stoa_tx *tx, const stoa_str *s, const struct stoai_text *old,
+str_replace(stoa_tx *tx, const stoa_str *s, const struct stoai_string *old,
 	const char *text, uint64_t size)
 {
 	uint64_t word[3] = {old->word[0], size, old->word[2]};
@@ -190,7 +190,7 @@ str_replace(stoa_tx *tx, const stoa_str *s, const struct stoai_text *old,
 }
 
 static bool
-str_open(stoa_tx *tx, const stoa_str *s, struct stoai_text *ret)
+str_open(stoa_tx *tx, const stoa_str *s, struct stoai_string *ret)
 {
 	return stoai_may_change(tx, s, sizeof *s) && stoai_str_load(tx, s, ret);
 }
@@ -198,7 +198,7 @@ str_open(stoa_tx *tx, const stoa_str *s, struct stoai_text *ret)
 void
 stoa_str_setn(stoa_tx *tx, const stoa_str *s, const char *text, size_t size)
 {
-	struct stoai_text old;
+	struct stoai_string old;
 	uint64_t word[3];
 
 	if (!str_open(tx, s, &old))
@@ -218,7 +218,7 @@ stoa_str_set(stoa_tx *tx, const stoa_str *s, const char *text)
 
 /* Behind the text in its block, which has room for it. */
 static void
-str_extend(stoa_tx *tx, const stoa_str *s, const struct stoai_text *old,
+str_extend(stoa_tx *tx, const stoa_str *s, const struct stoai_string *old,
 	const char *text, uint64_t size)
 {
 	uint64_t word[3] = {old->word[0], old->size + size, old->word[2]};
@@ -234,7 +234,7 @@ str_extend(stoa_tx *tx, const stoa_str *s, const struct stoai_text *old,
 static void
 str_append(stoa_tx *tx, const stoa_str *s, const char *text, uint64_t size)
 {
-	struct stoai_text old;
+	struct stoai_string old;
 	char together[STOA_STR_INLINE_ + 1];
 	uint64_t word[3], room;
 

@@ -161,7 +161,7 @@ table_clear_slot(
 {
 	const struct stoai_shape *s = m->shape;
 	const stoa_shape_ *c = &s->core;
-	struct stoai_text text;
+	struct stoai_string text;
 	const void *val;
 	uint64_t box = 0;
 

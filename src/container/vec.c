@@ -363,7 +363,7 @@ stoa_vec_pop_(stoa_tx *tx, const stoa_vec *v, const stoa_type *t, void *ret)
 	return true;
 }
 
-/* count < v->count */
+/* count < v->count, or 0 */
 static bool
 vec_shrink(stoa_tx *tx, struct stoai_vec *v, uint64_t count)
 {
@@ -398,10 +398,12 @@ stoa_vec_resize_(
 {
 	struct stoai_vec vec;
 
-	if (!vec_open_to_change(tx, v, t, &vec) || count == vec.count)
+	if (!vec_open_to_change(tx, v, t, &vec))
 		return;
-	if (count < vec.count) {
-		vec_shrink(tx, &vec, count);
+	if (count <= vec.count) {
+		/* none left: no block either, even if none was there before */
+		if (count < vec.count || (!count && vec.off))
+			vec_shrink(tx, &vec, count);
 		return;
 	}
 	if (count > vec.capacity) {

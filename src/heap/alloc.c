@@ -80,11 +80,9 @@ stoai_heap_seat_begin(struct stoai_seat *seat)
 	h->class_count = stoai_class_count(seg->span_shift);
 	for (uint32_t i = 0; i < h->class_count; i++)
 		stack = class_begin(h, i, stack);
-	h->lut_limit = stoai_min(stoai_class_size(h->class_count - 1),
-		STOAI_LUT * STOAI_BLOCK_MIN);
-	for (uint32_t i = 0; i < h->lut_limit / STOAI_BLOCK_MIN; i++)
-		h->lut[i] = (uint8_t)stoai_class_of(
-			((uint64_t)i + 1) * STOAI_BLOCK_MIN);
+	for (uint32_t i = 0; i < STOAI_LUT; i++)
+		h->lut[i] = (uint8_t)stoai_class_for(
+			((uint64_t)i + 1) * STOAI_BLOCK_MIN, 1, h->class_count);
 }
 
 /* ---- one class ---- */
@@ -246,16 +244,9 @@ class_refill(struct stoai_seat *seat, struct stoai_class *c)
 static bool
 class_pop(struct stoai_seat *seat, struct stoai_class *c, uint64_t *ret)
 {
-	if (c->top != c->bottom) {
-		*ret = *--c->top;
-		a64_store_relaxed(stoai_mark_at(seat->heap, *ret), 0);
+	if (stoai_class_pop(seat->heap, c, ret))
 		return true;
-	}
-	if (!c->fresh && !class_take(seat, c))
-		return false;
-	*ret = c->fresh_at + (uint64_t)stoai_ctz64(c->fresh) * c->size;
-	c->fresh &= c->fresh - 1;
-	return true;
+	return class_take(seat, c) && stoai_class_pop(seat->heap, c, ret);
 }
 
 /* ---- any size ---- */

@@ -46,13 +46,13 @@ struct stoai_cache {
 	uint64_t heap_off;
 	uint64_t heap_size; /* bytes of heap, as last seen */
 	uint64_t key; /* block's offset ^ key: the mark of a cached block */
-	uint64_t lut_limit; /* sizes up to it are looked up */
 	uint32_t span_shift, meta_stride;
 	uint32_t word;       /* my lock word: owner of my slabs */
 	uint32_t remote_off; /* of remote[] in a meta */
 	uint32_t class_count;
 	uint32_t pad;
-	uint8_t lut[STOAI_LUT];
+	uint8_t lut
+		[STOAI_LUT]; /* class by size; not small: one that is unused */
 	struct stoai_class classes[STOAI_CLASSES];
 	uint64_t stacks[STOAI_STACKS];
 };
@@ -107,15 +107,42 @@ stoai_mark_at(const struct stoai_cache *h, uint64_t off)
 	return (uint64_t *)(void *)(h->base + off);
 }
 
+/* A block that is cached; its mark goes. False: there is none. */
+static inline bool
+stoai_class_pop(
+	const struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
+{
+	uint64_t off;
+
+	if (stoai_likely(c->top != c->bottom)) {
+		off = *--c->top;
+	} else if (stoai_likely(c->fresh)) {
+		off = c->fresh_at + (uint64_t)stoai_ctz64(c->fresh) * c->size;
+		c->fresh &= c->fresh - 1;
+	} else {
+		return false;
+	}
+	a64_store_relaxed(stoai_mark_at(h, off), 0);
+	*ret = off;
+	return true;
+}
+
+/* Is it one of the fresh blocks? */
+static inline bool
+stoai_is_fresh(const struct stoai_own *own, uint64_t off)
+{
+	const struct stoai_class *c = own->class;
+
+	return (c->fresh & own->bit) &&
+	       off == c->fresh_at + (uint64_t)stoai_ctz64(own->bit) * c->size;
+}
+
 /* May the unpublished block be in the cache? False is certain. */
 static inline bool
 stoai_maybe_cached(
 	const struct stoai_cache *h, const struct stoai_own *own, uint64_t off)
 {
-	const struct stoai_class *c = own->class;
-
-	return (c->fresh & own->bit && off - c->fresh_at < (uint64_t)c->size
-								   << 6) ||
+	return stoai_is_fresh(own, off) ||
 	       a64_load_relaxed(stoai_mark_at(h, off)) == (off ^ h->key);
 }
 

@@ -46,13 +46,12 @@ bits_check(stoa_segment *seg, uint64_t span, uint32_t w, uint64_t valid,
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
 	uint64_t remote = a64_load_relaxed(stoai_meta_remote(seg, meta) + w);
-	uint64_t alloc, pub, again;
+	/* published is set later and cleared earlier */
+	uint64_t pub = a64_load_acquire(&bits->pub);
+	uint64_t alloc = a64_load_acquire(&bits->alloc);
 
-	do { /* the pair, as it was at one time */
-		alloc = a64_load_acquire(&bits->alloc);
+	if (pub & ~alloc) /* freed in between? */
 		pub = a64_load_acquire(&bits->pub);
-		again = a64_load_acquire(&bits->alloc);
-	} while (alloc != again);
 	if ((alloc | pub | remote) & ~valid)
 		return broken(4, span, "a bit of a block that is not there");
 	if (pub & ~alloc)

@@ -42,22 +42,12 @@ stoai_heap_alloc(
 {
 	struct stoai_cache *h = seat->heap;
 
-	if (stoai_likely(size - 1 < h->lut_limit && align - 1 < 16)) {
+	if (stoai_likely(size - 1 < STOAI_LUT * STOAI_BLOCK_MIN &&
+			 align - 1 < STOAI_BLOCK_MIN)) {
 		struct stoai_class *c = &h->classes[h->lut[(size - 1) >> 4]];
 
-		if (stoai_likely(c->top != c->bottom)) {
-			uint64_t off = *--c->top;
-
-			a64_store_relaxed(stoai_mark_at(h, off), 0);
-			*ret = off;
+		if (stoai_likely(stoai_class_pop(h, c, ret)))
 			return 0;
-		}
-		if (stoai_likely(c->fresh)) {
-			*ret = c->fresh_at +
-			       (uint64_t)stoai_ctz64(c->fresh) * c->size;
-			c->fresh &= c->fresh - 1;
-			return 0;
-		}
 	}
 	return stoai_heap_alloc_slow(seat, size, align, ret);
 }

@@ -106,7 +106,7 @@ stoai_stack_holds(
 {
 	const struct stoai_class *c = own->class;
 
-	if (c->fresh & own->bit && off - c->fresh_at < (uint64_t)c->size << 6)
+	if (stoai_is_fresh(own, off))
 		return true;
 	if (a64_load_relaxed(stoai_mark_at(h, off)) != (off ^ h->key))
 		return false;

@@ -33,6 +33,13 @@ struct id_entry {
 
 static void *ids_chain[IDS_CHAINS];
 
+struct known {
+	struct known *next;
+	uint64_t id;
+	const stoa_type *type; /* NULL: a mark that the id is stored */
+	void *memory;
+};
+
 struct known_table {
 	void *chain[KNOWN_CHAINS];
 };
@@ -128,27 +135,26 @@ known_table(stoa_segment *seg)
 	return none;
 }
 
-const struct stoai_known *
-stoai_known_find(const stoa_segment *seg, uint64_t id, bool with_type)
+static const struct known *
+known_find(const stoa_segment *seg, uint64_t id, bool mark)
 {
-	const struct known_table *table = ap_load_acquire(&seg->types_cache);
-	const struct stoai_known *k;
+	struct known_table *table = ap_load_acquire(&seg->types_cache);
+	const struct known *k;
 
 	if (!table)
 		return NULL;
 	k = ap_load_acquire(&table->chain[id % KNOWN_CHAINS]);
 	for (; k; k = k->next)
-		if (k->id == id && (k->type || !with_type))
+		if (k->id == id && (k->type == NULL) == mark)
 			return k;
 	return NULL;
 }
 
-bool
-stoai_known_add(
-	stoa_segment *seg, uint64_t id, const stoa_type *type, void *memory)
+static bool
+known_add(stoa_segment *seg, uint64_t id, const stoa_type *type, void *memory)
 {
 	struct known_table *table = known_table(seg);
-	struct stoai_known *k = table ? calloc(1, sizeof *k) : NULL;
+	struct known *k = table ? calloc(1, sizeof *k) : NULL;
 	void *next, **chain;
 
 	if (!k)
@@ -164,16 +170,44 @@ stoai_known_add(
 	return true;
 }
 
+const stoa_type *
+stoai_known_type(const stoa_segment *seg, uint64_t id)
+{
+	const struct known *k = known_find(seg, id, false);
+
+	return k ? k->type : NULL;
+}
+
+bool
+stoai_known_type_add(stoa_segment *seg, uint64_t id, const stoa_type *type,
+	void *memory)
+{
+	return known_add(seg, id, type, memory);
+}
+
+bool
+stoai_known_stored(const stoa_segment *seg, uint64_t id)
+{
+	return known_find(seg, id, true) != NULL;
+}
+
+void
+stoai_known_stored_add(stoa_segment *seg, uint64_t id)
+{
+	if (!stoai_known_stored(seg, id))
+		(void)known_add(seg, id, NULL, NULL);
+}
+
 void
 stoai_object_segment_end(stoa_segment *seg)
 {
 	struct known_table *table = ap_load_acquire(&seg->types_cache);
 
 	for (size_t i = 0; table && i < KNOWN_CHAINS; i++) {
-		struct stoai_known *k = table->chain[i];
+		struct known *k = table->chain[i];
 
 		while (k) {
-			struct stoai_known *next = k->next;
+			struct known *next = k->next;
 
 			if (k->type)
 				stoai_ids_remove(k->type);

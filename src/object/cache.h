@@ -16,18 +16,17 @@ void stoai_ids_remove(const stoa_type *type);
 
 /* ---- per mapping: id -> what is known of it in the segment ---- */
 
-struct stoai_known {
-	struct stoai_known *next;
-	uint64_t id;
-	const stoa_type *type; /* read from the segment; NULL: only known to be there */
-	void *memory;          /* what goes with it */
-};
-
-/* with_type: one that has a type. NULL: none. Lock-free. */
-const struct stoai_known *stoai_known_find(
-	const stoa_segment *seg, uint64_t id, bool with_type);
-/* Adds it, or a mark that the id is stored (type NULL). false: no memory. */
-bool stoai_known_add(stoa_segment *seg, uint64_t id, const stoa_type *type,
+/* Read from the segment before; NULL: not yet. */
+const stoa_type *stoai_known_type(const stoa_segment *seg, uint64_t id);
+/* false: no memory. `memory` goes with the mapping. */
+bool stoai_known_type_add(stoa_segment *seg, uint64_t id, const stoa_type *type,
 	void *memory);
+
+/*
+ * Stored for good: seen where no transaction could undo it. Not so a type that
+ * was merely read: the reader may have been its own transaction.
+ */
+bool stoai_known_stored(const stoa_segment *seg, uint64_t id);
+void stoai_known_stored_add(stoa_segment *seg, uint64_t id);
 
 #endif

@@ -293,6 +293,33 @@ index_relink(stoa_tx *tx, const struct buckets *b, uint64_t *fresh,
 	return true;
 }
 
+static bool
+count_entry(void *user, uint64_t off, const struct stoai_entry *e)
+{
+	uint64_t *count = user;
+
+	(void)off;
+	(void)e;
+	(*count)++;
+	return true;
+}
+
+/* I3; asked before the array is doubled because of the count. */
+static bool
+count_is_true(const stoa_tx *rd, const struct buckets *b)
+{
+	uint64_t count = 0;
+
+	if (!stoai_index_each(rd, count_entry, &count))
+		return false;
+	if (count != b->entries)
+		(void)stoai_tx_damaged(rd,
+			"object I3: %llu objects, should be %llu",
+			(unsigned long long)count,
+			(unsigned long long)b->entries);
+	return count == b->entries;
+}
+
 /* Room for one more: the first array, or one of twice the size. */
 static bool
 index_grow(stoa_tx *tx, const struct stoai_root *root)
@@ -304,6 +331,8 @@ index_grow(stoa_tx *tx, const struct stoai_root *root)
 		return false;
 	if (b.count && b.entries < b.count * CHAIN_MEAN)
 		return true;
+	if (b.count && !count_is_true(tx, &b))
+		return false;
 	count = b.count ? b.count * 2 : BUCKETS_MIN;
 	fresh = stoai_tx_alloc(tx, count * sizeof *fresh, 16);
 	if (!fresh)

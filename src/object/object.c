@@ -18,7 +18,7 @@
 
 enum {
 	OPEN_TRIES = 100,    /* against -EDEADLK, and -EAGAIN when read-only */
-	ITERATE_MAX = 1 << 24 /* objects */
+	OBJECT_BYTES = 64     /* an entry and its data take at least so much */
 };
 
 /* ---- wrong type ---- */
@@ -395,7 +395,9 @@ stoa_object_begin(const stoa_tx *rd)
 	if (!root)
 		return it;
 	count = a64_load_relaxed(&root->count);
-	if (count > ITERATE_MAX) {
+	if (count > rd->seg->size / OBJECT_BYTES
+		|| !stoai_in_heap(rd->seg, rd->seg->heap_off,
+			count * OBJECT_BYTES)) {
 		(void)stoai_tx_damaged(rd, "object I3: %llu objects", (unsigned long long)count);
 		return it;
 	}

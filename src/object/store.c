@@ -114,9 +114,8 @@ closure_store(stoa_tx *tx, const struct stoai_closure *c, const uint64_t *ids,
 			return false;
 		if (!off && !record_add(tx, c, &c->member[i], ids))
 			return false;
-		if (off && !may_be_undone
-			&& !stoai_known_find(tx->seg, ids[i], false))
-			(void)stoai_known_add(tx->seg, ids[i], NULL, NULL);
+		if (off && !may_be_undone)
+			stoai_known_stored_add(tx->seg, ids[i]);
 	}
 	return true;
 }
@@ -136,7 +135,7 @@ stoai_type_store(stoa_tx *tx, const stoa_type *type)
 		(void)stoai_tx_fail(tx, rc);
 		return false;
 	}
-	if (id < STOAI_BUILTIN_IDS || stoai_known_find(tx->seg, id, false))
+	if (id < STOAI_BUILTIN_IDS || stoai_known_stored(tx->seg, id))
 		return true;
 	may_be_undone
 		= stoai_lock_held(tx->seat, &stoai_header(tx->seg)->names) != 0;
@@ -219,19 +218,15 @@ load_record(struct load *l, struct load_item *item)
 static int
 load_target(struct load *l, uint64_t id, const stoa_type **ret)
 {
-	const struct stoai_known *known;
-
 	if (id < STOAI_BUILTIN_IDS) {
 		*ret = stoai_builtin_of_id(id);
 		return *ret ? 0
 			    : load_failed(l, id,
 				      stoai_error(-EBADMSG, "no such word"));
 	}
-	known = stoai_known_find(l->rd->seg, id, true);
-	if (known) {
-		*ret = known->type;
+	*ret = stoai_known_type(l->rd->seg, id);
+	if (*ret)
 		return 0;
-	}
 	for (uint32_t i = 0; i < l->count; i++)
 		if (l->item[i].id == id) {
 			*ret = &l->item[i].parsed->type;
@@ -275,10 +270,10 @@ load_verify(const struct load *l, const struct load_item *item)
 }
 
 static int
-load_all(struct load *l, uint64_t id)
+load_all(struct load *l, uint64_t id, const stoa_type **ret)
 {
-	const stoa_type *type;
-	int rc = load_target(l, id, &type);
+	/* another thread may have read it meanwhile: then nothing is loaded */
+	int rc = load_target(l, id, ret);
 
 	for (uint32_t i = 0; i < l->count && !rc; i++) {
 		struct stoai_parsed *p = l->item[i].parsed;
@@ -304,17 +299,17 @@ load_keep(struct load *l)
 		struct load_item *item = &l->item[i];
 
 		stoai_ids_add(&item->parsed->type, item->id);
-		if (!stoai_known_add(l->rd->seg, item->id, &item->parsed->type,
-			    item->parsed))
-			continue; /* others may point to it: let it be */
+		/* without memory for that it is kept all the same: others
+		 * point to it */
+		(void)stoai_known_type_add(l->rd->seg, item->id,
+			&item->parsed->type, item->parsed);
 	}
 }
 
 const stoa_type *
 stoai_type_find(const stoa_tx *rd, uint64_t id)
 {
-	const struct stoai_known *known;
-	const stoa_type *type = NULL;
+	const stoa_type *type;
 	struct load *l;
 	int rc;
 
@@ -322,9 +317,9 @@ stoai_type_find(const stoa_tx *rd, uint64_t id)
 		return stoai_builtin_of_id(id);
 	if (!stoai_tx_reads(rd))
 		return NULL;
-	known = stoai_known_find(rd->seg, id, true);
-	if (known)
-		return known->type;
+	type = stoai_known_type(rd->seg, id);
+	if (type)
+		return type;
 	if (!stoai_names_lock(rd))
 		return NULL;
 	l = calloc(1, sizeof *l);
@@ -334,11 +329,11 @@ stoai_type_find(const stoa_tx *rd, uint64_t id)
 		return NULL;
 	}
 	l->rd = rd;
-	rc = load_all(l, id);
-	if (!rc) {
-		type = &l->item[0].parsed->type;
+	rc = load_all(l, id, &type);
+	if (rc)
+		type = NULL;
+	else
 		load_keep(l);
-	}
 	for (uint32_t i = 0; rc && i < l->count; i++)
 		free(l->item[i].parsed);
 	free(l);

@@ -70,37 +70,37 @@ head_check(const stoa_type *type, const char *by, const char *field)
 
 	if (!type->name && !type->size)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): the type of '%s' was declared and never "
+			"STOA_TYPE(%.80s): the type of '%s' was declared and never "
 			"described",
 			by, field);
 	if (!stoai_type_name_ok(type->name))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): a description without a proper name", by);
+			"STOA_TYPE(%.80s): a description without a proper name", by);
 	if (!k->type)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): %s is of a kind (%u) that no type can "
+			"STOA_TYPE(%.80s): %s is of a kind (%u) that no type can "
 			"have",
 			by, type->name, (unsigned)type->kind);
 	if (!stoai_is_pow2(type->align) || type->align > STOAI_TYPE_ALIGN)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): an alignment of %u is not possible; at "
+			"STOA_TYPE(%.80s): an alignment of %u is not possible; at "
 			"most %d",
 			type->name, type->align, STOAI_TYPE_ALIGN);
 	if (!type->size || type->size > STOAI_TYPE_SIZE
 		|| type->size % type->align)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): a size of %u bytes is not possible",
+			"STOA_TYPE(%.80s): a size of %u bytes is not possible",
 			type->name, type->size);
 	if (!named
 		&& (type->size != k->size || type->align != k->align
 			|| type->field_count))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): a %s has %u bytes, not %u", type->name,
+			"STOA_TYPE(%.80s): a %s has %u bytes, not %u", type->name,
 			k->word, k->size, type->size);
 	if ((type->key || type->val || type->boxed)
 		&& (named || stoai_is_builtin(type)))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): key and value are for containers",
+			"STOA_TYPE(%.80s): key and value are for containers",
 			type->name);
 	return 0;
 }
@@ -113,7 +113,7 @@ field_check(const stoa_type *type, const stoa_field *f)
 
 	if (!stoai_type_name_ok(f->name))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): a field without a proper name",
+			"STOA_TYPE(%.80s): a field without a proper name",
 			type->name);
 	if (!k->field
 		|| (!f->type
@@ -121,22 +121,22 @@ field_check(const stoa_type *type, const stoa_field *f)
 				|| f->kind == STOA_KIND_OWN))
 		|| (f->type && !stoai_is_pow2(f->type->align)))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): '%s' has no proper kind or type",
+			"STOA_TYPE(%.80s): '%s' has no proper kind or type",
 			type->name, f->name);
 	size = stoai_field_element(f);
 	align = f->kind == STOA_KIND_STRUCT ? f->type->align : k->align;
 	if (!size || !f->size || f->size % size)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): '%s' has %u bytes, which is no multiple "
+			"STOA_TYPE(%.80s): '%s' has %u bytes, which is no multiple "
 			"of %u",
 			type->name, f->name, f->size, size);
 	if (f->offset > type->size || f->size > type->size - f->offset)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): '%s' ends outside the type", type->name,
+			"STOA_TYPE(%.80s): '%s' ends outside the type", type->name,
 			f->name);
 	if (f->offset % align || align > type->align)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): '%s' is not aligned; packed structs "
+			"STOA_TYPE(%.80s): '%s' is not aligned; packed structs "
 			"cannot be shared",
 			type->name, f->name);
 	return 0;
@@ -190,11 +190,11 @@ layout_check(const stoa_type *type)
 
 		if (f->offset < end)
 			return stoai_error(-EINVAL,
-				"STOA_TYPE(%s): '%s' and '%s' overlap",
+				"STOA_TYPE(%.80s): '%s' and '%s' overlap",
 				type->name, last->name, f->name);
 		if (!gap_is_padding(type, end, f->offset, field_align(f)))
 			return stoai_error(-EINVAL,
-				"STOA_TYPE(%s): bytes %u to %u, before '%s', "
+				"STOA_TYPE(%.80s): bytes %u to %u, before '%s', "
 				"belong to no field: name it",
 				type->name, end, f->offset - 1, f->name);
 		end = f->offset + f->size;
@@ -202,7 +202,7 @@ layout_check(const stoa_type *type)
 	}
 	if (!gap_is_padding(type, end, type->size, type->align))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): bytes %u to %u, after '%s', belong to no "
+			"STOA_TYPE(%.80s): bytes %u to %u, after '%s', belong to no "
 			"field: name it",
 			type->name, end, type->size - 1, last->name);
 	return 0;
@@ -215,7 +215,7 @@ names_check(const stoa_type *type)
 		for (size_t j = 0; j < i; j++)
 			if (!strcmp(type->fields[i].name, type->fields[j].name))
 				return stoai_error(-EINVAL,
-					"STOA_TYPE(%s): '%s' stands there twice",
+					"STOA_TYPE(%.80s): '%s' stands there twice",
 					type->name, type->fields[i].name);
 	return 0;
 }
@@ -228,7 +228,7 @@ struct_check(const stoa_type *type)
 	if (!type->fields || !type->field_count
 		|| type->field_count > STOAI_TYPE_FIELDS)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%s): a struct has 1 to %d fields", type->name,
+			"STOA_TYPE(%.80s): a struct has 1 to %d fields", type->name,
 			STOAI_TYPE_FIELDS);
 	for (size_t i = 0; i < type->field_count && !rc; i++) {
 		const stoa_field *f = &type->fields[i];
@@ -273,7 +273,7 @@ member_check(const stoa_type *type)
 	if (rc || type->kind == STOA_KIND_OPAQUE || stoai_is_builtin(type)) {
 		if (!rc && type->field_count)
 			rc = stoai_error(-EINVAL,
-				"STOA_TYPE(%s): only structs have fields",
+				"STOA_TYPE(%.80s): only structs have fields",
 				type->name);
 		return rc;
 	}
@@ -299,7 +299,7 @@ member_find(struct stoai_closure *c, const stoa_type *type, uint16_t *ret)
 	rc = member_check(type);
 	if (!rc && !stoai_type_canonical(type, &t))
 		rc = stoai_error(-EINVAL,
-			"%s: containers nest too deep; put a struct between them",
+			"%.80s: containers nest too deep; put a struct between them",
 			type->name);
 	if (!rc && t.failed)
 		rc = stoai_error(-ENOMEM, "out of memory");
@@ -384,7 +384,7 @@ member_depth(const struct stoai_closure *c, const struct stoai_member *m)
 
 /* I3: give depths from the inside out; who gets none holds itself. */
 static int
-nesting_check(struct stoai_closure *c)
+depth_check(struct stoai_closure *c)
 {
 	uint32_t left = c->count, before = 0;
 
@@ -398,7 +398,7 @@ nesting_check(struct stoai_closure *c)
 			m->depth = member_depth(c, m);
 			if (m->depth > STOAI_TYPE_DEPTH)
 				return stoai_error(-EINVAL,
-					"STOA_TYPE(%s): structs nest more than %d "
+					"STOA_TYPE(%.80s): structs nest more than %d "
 					"deep",
 					m->type->name, STOAI_TYPE_DEPTH);
 			left -= m->depth != 0;
@@ -407,7 +407,7 @@ nesting_check(struct stoai_closure *c)
 	for (uint32_t i = 0; left && i < c->count; i++)
 		if (!c->member[i].depth)
 			return stoai_error(-EINVAL,
-				"STOA_TYPE(%s): it holds itself; use a STOA_REF",
+				"STOA_TYPE(%.80s): it holds itself; use a STOA_REF",
 				c->member[i].type->name);
 	return 0;
 }
@@ -436,7 +436,7 @@ moving_check(const struct stoai_closure *c)
 		if ((type->key && holds_lock(type->key))
 			|| (type->val && !type->boxed && holds_lock(type->val)))
 			return stoai_error(-EINVAL,
-				"%s: its elements hold a lock, so they must not "
+				"%.80s: its elements hold a lock, so they must not "
 				"move: STOA_BOXED",
 				type->name);
 	}
@@ -456,7 +456,7 @@ stoai_closure_init(struct stoai_closure *c, const stoa_type *type)
 	for (uint32_t i = 0; i < c->count && !rc; i++)
 		rc = targets_find(c, i);
 	if (!rc)
-		rc = nesting_check(c);
+		rc = depth_check(c);
 	if (!rc)
 		rc = moving_check(c);
 	return rc;

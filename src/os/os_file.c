@@ -34,6 +34,7 @@
 enum {
 	FD_PATH_SIZE = 48,
 	CREATE_FLAGS = O_CREAT | O_EXCL,
+	/* I1, I2 */
 	OPEN_FLAGS = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK
 };
 
@@ -44,7 +45,7 @@ enum {
 int (*stoai_os_fault)(enum stoai_os_call call);
 
 /*
- * A program that has closed its standard streams must not print into shared
+ * I4: a program that has closed its standard streams must not print into shared
  * memory: no descriptor of ours is 0, 1 or 2.
  */
 static int
@@ -64,7 +65,7 @@ open_raw(const char *path, int flags, uint32_t mode)
 {
 	long fd;
 
-	do
+	do /* I3: the bare call */
 		fd = syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 	while (stoai_os_interrupted(fd));
 	return above_standard(stoai_os_result(fd));
@@ -328,7 +329,7 @@ stoai_os_truncate(int fd, uint64_t size)
 }
 
 /*
- * tmpfs gives back all that it has allocated when a signal comes: repeated as it
+ * I5: tmpfs gives back all that it has allocated when a signal comes: repeated as it
  * is, a large allocation under a fast timer would never end. So each
  * interruption halves the piece that is asked for at a time.
  */
@@ -429,12 +430,14 @@ stoai_os_list(
 	}
 	while (!rc) {
 		errno = 0;
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): our own stream */
 		entry = readdir(stream);
 		if (!entry) {
 			rc = -errno;
 			break;
 		}
-		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, ".."))
+		if (strcmp(entry->d_name, ".") != 0 &&
+			strcmp(entry->d_name, "..") != 0)
 			rc = f(entry->d_name, user);
 	}
 	(void)closedir(stream);

@@ -39,8 +39,8 @@ struct waitv { /* the kernel's struct futex_waitv; headers may be too old */
 };
 STOA_STATIC_ASSERT(sizeof(struct waitv) == 24, "the kernel's layout");
 
-static uint32_t waitv_absent; /* 1: never ask again */
-bool stoai_os_without_waitv;
+static uint32_t waitv_absent; /* I2: 1: never ask again */
+uint32_t stoai_os_without_waitv;
 
 static struct timespec
 time_of(uint64_t ns)
@@ -52,7 +52,7 @@ time_of(uint64_t ns)
 int
 stoai_os_futex_wait(const uint32_t *word, uint32_t value, uint64_t deadline)
 {
-	struct timespec until = time_of(deadline);
+	struct timespec until = time_of(deadline); /* I1 */
 	int rc = stoai_os_ask(STOAI_OS_FUTEX_WAIT);
 	long done;
 
@@ -81,7 +81,7 @@ stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
 	if (rc)
 		return rc;
 	if (a32_load_relaxed(&waitv_absent) ||
-		__atomic_load_n(&stoai_os_without_waitv, __ATOMIC_RELAXED))
+		a32_load_relaxed(&stoai_os_without_waitv))
 		return -ENOSYS;
 	do
 		done = syscall(WAITV_NUMBER, both, 2u, 0u,

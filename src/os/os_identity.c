@@ -19,16 +19,19 @@
  */
 #include "base/atomic.h"
 #include "os/ask.h"
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static uint64_t *epoch_page; /* NULL: not made yet, or not to be had */
-static uint64_t epoch_last;  /* I2 */
+static uint64_t *epoch_page; /* NULL: not to be had; written once */
+static pthread_once_t epoch_once = PTHREAD_ONCE_INIT;
+static uint64_t epoch_last; /* I2 */
 
 static STOAI_THREAD struct {
+	const uint64_t *page; /* epoch_page, once this thread has seen it */
 	uint64_t epoch;
 	uint32_t tid;
 } remembered;
@@ -40,49 +43,39 @@ stoai_os_pid(void)
 }
 
 /*
- * The page is made by whoever comes first; a second one is thrown away. No test
- * is asked: when this happens is nothing that a count of calls should show.
+ * No test is asked: when this happens is nothing that a count of calls should
+ * show.
  */
-static uint64_t *
-epoch_page_get(void)
+static void
+epoch_page_make(void)
 {
-	uint64_t *page = __atomic_load_n(&epoch_page, __ATOMIC_ACQUIRE);
 	size_t size = stoai_os_page_size();
-	void *made;
-
-	if (page)
-		return page;
-	made = mmap(NULL, size, PROT_READ | PROT_WRITE,
+	void *made = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	if (made == MAP_FAILED)
-		return NULL;
-	if (madvise(made, size, MADV_WIPEONFORK)) {
+		return;
+	if (madvise(made, size, MADV_WIPEONFORK))
 		(void)munmap(made, size);
-		return NULL;
-	}
-	if (!__atomic_compare_exchange_n(&epoch_page, &page, made, false,
-		    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-		(void)munmap(made, size);
-		return page;
-	}
-	return made;
+	else
+		epoch_page = made;
 }
 
 static uint32_t
 tid_ask(void)
 {
 	uint32_t tid = (uint32_t)syscall(SYS_gettid);
-	uint64_t *page = epoch_page_get();
 	uint64_t epoch, none = 0;
 
-	if (!page)
+	if (pthread_once(&epoch_once, epoch_page_make) || !epoch_page)
 		return tid; /* I3 */
-	epoch = a64_load_acquire(page);
-	if (epoch == 0) {
+	epoch = a64_load_acquire(epoch_page);
+	if (epoch == 0) { /* I1 */
 		epoch = a64_fetch_add_seq_cst(&epoch_last, 1) + 1;
-		if (!a64_cas_seq_cst(page, &none, epoch))
+		if (!a64_cas_seq_cst(epoch_page, &none, epoch))
 			epoch = none; /* another thread was first */
 	}
+	remembered.page = epoch_page;
 	remembered.epoch = epoch;
 	remembered.tid = tid;
 	return tid;
@@ -91,10 +84,8 @@ tid_ask(void)
 uint32_t
 stoai_os_tid(void)
 {
-	uint64_t *page = __atomic_load_n(&epoch_page, __ATOMIC_ACQUIRE);
-	uint64_t epoch = page ? a64_load_relaxed(page) : 0;
-
-	if (stoai_likely(epoch != 0 && epoch == remembered.epoch))
+	if (stoai_likely(remembered.page &&
+			 a64_load_relaxed(remembered.page) == remembered.epoch))
 		return remembered.tid;
 	return tid_ask();
 }

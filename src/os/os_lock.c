@@ -2,9 +2,9 @@
 /*
  * Owner bytes: who holds an open description of this file and says so?
  *
- * A byte is locked by an open file description, not by a process: it goes when
- * the last descriptor of that description is closed, by exit, exec or SIGKILL,
- * and no other close() drops it. Two descriptions of one process exclude each
+ * A byte is locked by an open file description, not by a process: it goes with
+ * the last descriptor of that description and the last mapping made through one,
+ * by exit, exec or SIGKILL, and no other close() drops it. Two descriptions of one process exclude each
  * other, two threads on one description do not; a fork child shares the
  * parent's until it closes or reopens.
  *
@@ -38,9 +38,9 @@ lock_call(int fd, int command, struct flock *lock)
 	if (rc >= 0)
 		return 0;
 	switch (errno) {
-	case EACCES: /* what some systems say for EAGAIN */
+	case EACCES: /* I2: what some systems say for EAGAIN */
 		return -EAGAIN;
-	case EINVAL: /* kernel or file system without such locks */
+	case EINVAL: /* I2: kernel or file system without such locks */
 	case ENOLCK:
 	case ENOSYS:
 	case EOPNOTSUPP:
@@ -53,9 +53,9 @@ lock_call(int fd, int command, struct flock *lock)
 int
 stoai_os_lock_byte(int fd, uint64_t byte, enum stoai_os_lock kind)
 {
-	short type = kind == STOAI_LOCK_NONE     ? F_UNLCK
-		     : kind == STOAI_LOCK_SHARED ? F_RDLCK
-						 : F_WRLCK;
+	short type = (short)(kind == STOAI_LOCK_NONE     ? F_UNLCK
+			     : kind == STOAI_LOCK_SHARED ? F_RDLCK
+							 : F_WRLCK);
 	struct flock lock = byte_lock(byte, type);
 	int rc = stoai_os_ask(STOAI_OS_LOCK);
 
@@ -63,7 +63,7 @@ stoai_os_lock_byte(int fd, uint64_t byte, enum stoai_os_lock kind)
 		return rc;
 	if (byte >= INT64_MAX)
 		return -EINVAL;
-	return lock_call(fd, F_OFD_SETLK, &lock);
+	return lock_call(fd, F_OFD_SETLK, &lock); /* I1: not SETLKW */
 }
 
 int

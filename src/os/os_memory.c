@@ -8,6 +8,7 @@
  *       memory is committed by stoai_os_allocate, and only there).
  *   I2  Nothing here moves or removes a mapping that it was not given.
  */
+#include "base/atomic.h"
 #include "os/ask.h"
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -23,35 +24,29 @@ protection(unsigned prot)
 size_t
 stoai_os_page_size(void)
 {
-	static size_t size; /* every thread finds the same */
-	size_t seen = __atomic_load_n(&size, __ATOMIC_RELAXED);
+	static uint64_t size; /* every thread finds the same */
+	uint64_t seen = a64_load_relaxed(&size);
 
 	if (seen == 0) {
-		seen = (size_t)sysconf(_SC_PAGESIZE);
-		__atomic_store_n(&size, seen, __ATOMIC_RELAXED);
+		seen = (uint64_t)sysconf(_SC_PAGESIZE);
+		a64_store_relaxed(&size, seen);
 	}
 	return seen;
 }
 
-static int
-map_bytes(int fd, uint64_t from, size_t size, unsigned prot, int flags,
-	void *at, void **ret)
+/* MAP_FAILED, and errno */
+static void *
+map_bytes(
+	int fd, uint64_t from, size_t size, unsigned prot, int flags, void *at)
 {
-	void *there;
-
-	if (prot & STOAI_MAP_FIXED) {
-		if (!at)
-			return -EINVAL;
-		flags |= MAP_FIXED;
+	if (from > INT64_MAX || (prot & STOAI_MAP_FIXED && !at)) {
+		errno = EINVAL;
+		return MAP_FAILED;
 	}
-	if (from > INT64_MAX)
-		return -EINVAL;
-	there = mmap(at, size, protection(prot), flags | MAP_NORESERVE, fd,
+	if (prot & STOAI_MAP_FIXED) /* I2: else `at` is a wish */
+		flags |= MAP_FIXED;
+	return mmap(at, size, protection(prot), flags | MAP_NORESERVE, fd,
 		(off_t)from);
-	if (there == MAP_FAILED)
-		return -errno;
-	*ret = there;
-	return 0;
 }
 
 int
@@ -59,22 +54,32 @@ stoai_os_map(
 	int fd, uint64_t from, size_t size, unsigned prot, void *at, void **ret)
 {
 	int rc = stoai_os_ask(STOAI_OS_MAP);
+	void *there;
 
-	if (!rc)
-		rc = map_bytes(fd, from, size, prot, MAP_SHARED, at, ret);
-	if (!rc) /* a kernel without it only writes larger core files */
-		(void)madvise(*ret, size, MADV_DONTDUMP);
-	return rc;
+	if (rc)
+		return rc;
+	there = map_bytes(fd, from, size, prot, MAP_SHARED, at);
+	if (there == MAP_FAILED)
+		return -errno;
+	/* I1; a kernel without it only writes larger core files */
+	(void)madvise(there, size, MADV_DONTDUMP);
+	*ret = there;
+	return 0;
 }
 
 int
 stoai_os_map_private(size_t size, unsigned prot, void *at, void **ret)
 {
 	int rc = stoai_os_ask(STOAI_OS_MAP);
+	void *there;
 
-	return rc ? rc
-		  : map_bytes(-1, 0, size, prot, MAP_PRIVATE | MAP_ANONYMOUS,
-			    at, ret);
+	if (rc)
+		return rc;
+	there = map_bytes(-1, 0, size, prot, MAP_PRIVATE | MAP_ANONYMOUS, at);
+	if (there == MAP_FAILED)
+		return -errno;
+	*ret = there;
+	return 0;
 }
 
 int

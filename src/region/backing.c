@@ -55,6 +55,12 @@ keep_stat(struct stoai_backing *b, const struct stat *st)
 }
 
 static const char *
+path_or_not(const struct stoai_backing *b)
+{
+	return b->path[0] ? b->path : "memory without a name";
+}
+
+static const char *
 kind_of_file(const struct stat *st)
 {
 	switch (st->st_mode & S_IFMT) {
@@ -166,9 +172,10 @@ stoai_backing_publish(struct stoai_backing *b, uint32_t mode)
 		return 0;
 	rc = stoai_os_chmod_fd(b->fd, mode);
 	if (rc)
-		return stoai_path_error(rc, "set the mode of", b->path);
+		return stoai_path_error(rc, "set the mode of", path_or_not(b));
 	if (!b->path[0])
 		return 0;
+	/* I1, I2: the file is whole by now, and link(2) replaces nothing */
 	rc = b->temporary[0] ? stoai_os_link(b->temporary, b->path)
 			     : stoai_os_link_fd(b->fd, b->path);
 	if (rc)
@@ -307,7 +314,6 @@ stoai_backing_allocate(
 	const struct stoai_backing *b, uint64_t from, uint64_t size)
 {
 	char shown[STOAI_SHOWN_SIZE], text[16];
-	const char *path = b->path[0] ? b->path : "memory without a name";
 	int rc;
 
 	if (b->fd < 0)
@@ -317,12 +323,12 @@ stoai_backing_allocate(
 		return stoai_error(-ENOTSUP,
 			"the file system of '%s' cannot reserve space: use"
 			" tmpfs, ext4 or xfs",
-			stoai_path_shown(shown, path));
+			stoai_path_shown(shown, path_or_not(b)));
 	if (rc) {
 		errno = -rc;
 		return stoai_error_errno("cannot get %s at %#llx of '%s'",
 			stoai_size_text(text, size), (unsigned long long)from,
-			stoai_path_shown(shown, path));
+			stoai_path_shown(shown, path_or_not(b)));
 	}
 	return 0;
 }
@@ -343,7 +349,7 @@ stoai_backing_close(struct stoai_backing *b)
 {
 	if (b->temporary[0])
 		(void)stoai_os_unlink(b->temporary);
-	b->temporary[0] = '\0';
+	b->temporary[0] = '\0'; /* I4 */
 	if (b->fd >= 0)
 		(void)stoai_os_close(b->fd);
 	b->fd = -1;

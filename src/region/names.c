@@ -38,7 +38,7 @@ stoai_path_shown(char buf[STOAI_SHOWN_SIZE], const char *path)
 	char *to = buf;
 
 	if (size >= STOAI_SHOWN_SIZE) {
-		memcpy(buf, "...", 3);
+		memset(buf, '.', 3);
 		to += 3;
 		from += size - (STOAI_SHOWN_SIZE - 4);
 	}

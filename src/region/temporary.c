@@ -50,7 +50,7 @@ is_temporary(const char *name)
 	if (name[0] != '.' ||
 		size < 2 + RANDOM_DIGITS + sizeof temporary_suffix - 1 ||
 		strcmp(name + size - (sizeof temporary_suffix - 1),
-			temporary_suffix))
+			temporary_suffix) != 0)
 		return false;
 	digits = name + size - (sizeof temporary_suffix - 1) - RANDOM_DIGITS;
 	return digits[-1] == '.' &&

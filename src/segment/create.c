@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "segment/flush.h"
 #include "segment/open.h"
+#include "segment/registry.h"
 #include "segment/upper.h"
 
 static int
@@ -55,7 +56,7 @@ map_fresh(stoa_segment *seg, const struct stoai_backing *b, void *buffer,
 		rc = stoai_os_map_private(h->reserve,
 			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
 	else if (b->kind != STOAI_BACKING_BUFFER)
-		rc = stoai_os_map(b->fd, 0, h->reserve,
+		rc = stoai_segment_map(b->fd, 0, h->reserve,
 			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
 	if (rc)
 		return stoai_segment_map_failed(seg->name, h->reserve, rc);

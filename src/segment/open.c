@@ -327,6 +327,7 @@ read_header(const struct request *r, const struct stoai_backing *b,
 {
 	const char *name = r->name ? r->name : "(given fd)";
 	int rc = stoai_os_pread(b->fd, h, sizeof *h, 0);
+	struct stat st;
 
 	if (rc < 0)
 		return stoai_error(rc, "%s: cannot be read: %s", name,
@@ -341,11 +342,16 @@ read_header(const struct request *r, const struct stoai_backing *b,
 		return stoai_error(-ENOTSUP,
 			"%s: made for pages of %u bytes; this system has %zu",
 			name, h->page_size, stoai_os_page_size());
+	/* asked after the header was read: others may be growing it */
+	rc = stoai_os_stat_fd(b->fd, &st);
+	if (rc)
+		return stoai_error(rc, "%s: cannot be looked at: %s", name,
+			stoa_strerror(rc));
 	if (h->committed < h->heap_off || h->committed > h->reserve
-		|| b->size < h->committed)
+		|| (uint64_t)st.st_size < h->committed)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: %llu bytes long, its header wants %llu",
-			name, (unsigned long long)b->size,
+			name, (unsigned long long)st.st_size,
 			(unsigned long long)h->committed);
 	return boot_check(r, h);
 }
@@ -360,7 +366,7 @@ map_existing(const struct request *r, struct stoai_backing *b,
 
 	if (!seg)
 		return stoai_error(-ENOMEM, "out of memory");
-	rc = stoai_os_map(b->fd, 0, h->reserve,
+	rc = stoai_segment_map(b->fd, 0, h->reserve,
 		STOAI_MAP_READ | (b->readonly ? 0u : STOAI_MAP_WRITE), NULL,
 		&at);
 	if (rc) {

@@ -116,8 +116,10 @@ stoai_sweep(stoa_segment *seg, bool thorough)
 			continue;
 		if ((stoai_token_dead(token)
 			    || (thorough && stoai_confirm_dead(seg, i)))
-			&& !stoai_recover(seg, i))
-			recovered++;
+			&& !stoai_recover(seg, i)
+			&& !stoai_token_dead(
+				a32_load_acquire(stoai_token_at(seg, i))))
+			recovered++; /* else somebody else is at it */
 	}
 	return recovered;
 }

@@ -9,6 +9,9 @@
  * In a fork child every seat is zero already. What is left to do: forget which
  * slots were the parent's, and give each segment an open file description of its
  * own, because owner bytes belong to the description, which the child shares.
+ * A mapping keeps its description open for as long as it lasts, and a child has
+ * all of its parent's; so nothing is ever mapped from the description that the
+ * owner bytes belong to, or a living child would vouch for its dead parent.
  */
 #include <stdlib.h>
 #include "os/os.h"
@@ -38,6 +41,21 @@ fork_child(void)
 		}
 	}
 	stoai_registry_unlock();
+}
+
+int
+stoai_segment_map(int fd, uint64_t from, size_t size, unsigned prot, void *at,
+	void **ret)
+{
+	int own = stoai_os_reopen(fd, prot & STOAI_MAP_WRITE), rc;
+
+	if (own < 0 && own != -ENOTSUP)
+		return own;
+	/* without /proc: mapped all the same, and only children are a trouble */
+	rc = stoai_os_map(own < 0 ? fd : own, from, size, prot, at, ret);
+	if (own >= 0)
+		(void)stoai_os_close(own);
+	return rc;
 }
 
 static void

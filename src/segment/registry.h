@@ -18,6 +18,13 @@ void stoai_registry_close(stoa_segment *seg);
 /* A thread more, or less. */
 void stoai_registry_attached(stoa_segment *seg, int by);
 
+/*
+ * Maps a part of the file behind fd, through a description of its own: see the
+ * head of registry.c. As stoai_os_map.
+ */
+int stoai_segment_map(int fd, uint64_t from, size_t size, unsigned prot,
+	void *at, void **ret);
+
 /* open.c: unmaps and frees; nobody uses it any more. */
 void stoai_segment_unmap(stoa_segment *seg);
 

@@ -27,6 +27,7 @@
  */
 #include "segment/token.h"
 #include "os/os.h"
+#include "segment/registry.h"
 
 struct entry { /* the list's unit; pointers to it are addresses of next */
 	struct entry *prev;
@@ -58,7 +59,7 @@ window_get(stoa_segment *seg, uint32_t slot, char **ret)
 		NULL, &at);
 	if (rc)
 		return rc;
-	rc = stoai_os_map(seg->fd, from, page,
+	rc = stoai_segment_map(seg->fd, from, page,
 		STOAI_MAP_READ | STOAI_MAP_WRITE | STOAI_MAP_FIXED, at, &there);
 	if (rc) {
 		stoai_os_unmap(at, 2 * page);

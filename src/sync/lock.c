@@ -45,7 +45,7 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 	uint64_t off = stoai_off(seg, l);
 
 	for (;;) {
-		uint32_t left = a32_load_seq_cst(&l->left_);
+		uint32_t left = a32_load_seq_cst(&l->left_), owner = s;
 		int rc;
 
 		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED))
@@ -56,7 +56,10 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 				rc = stoai_segment_usable(seg);
 			if (rc)
 				return rc;
-			continue;
+			if (!stoai_token_dead(
+				    a32_load_acquire(stoai_token_at(seg, s))))
+				continue;
+			owner = UINT32_MAX; /* somebody else recovers it */
 		}
 		if (deadline == STOA_NOW)
 			return -EAGAIN;
@@ -67,7 +70,7 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 				"%s: waiting for the readers of the lock at %#llx "
 				"would never end",
 				stoai_name(seg), (unsigned long long)off);
-		rc = stoai_sleep(seat, &l->left_, left, s, deadline, tick);
+		rc = stoai_sleep(seat, &l->left_, left, owner, deadline, tick);
 		if (rc)
 			return rc;
 	}

@@ -138,6 +138,7 @@ slot_fini(stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 			rc = stoai_recover(seg, s);
 			if (rc)
 				return rc;
+			stoai_os_yield(); /* perhaps somebody else is at it */
 		} else if (rc == -EBUSY) {
 			return stoai_error(-EBUSY,
 				"%s: a lock that goes with its object is in use by "

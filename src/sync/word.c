@@ -55,7 +55,10 @@ damaged(stoa_segment *seg, const uint32_t *word, uint32_t w)
 		stoai_name(seg), (unsigned long long)stoai_off(seg, word), w);
 }
 
-/* It names slot `owner`. 0: a living one; -EAGAIN: look again; else a failure. */
+/*
+ * It names slot `owner`. 0: a living one, or UINT32_MAX: a dead one that somebody
+ * else is about to recover; -EAGAIN: look again; else a failure.
+ */
 static int
 owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 {
@@ -71,7 +74,12 @@ owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 
 		if (!rc)
 			rc = stoai_segment_usable(seg);
-		return rc ? rc : -EAGAIN;
+		if (rc)
+			return rc;
+		if (!stoai_token_dead(
+			    a32_load_acquire(stoai_token_at(seg, *owner))))
+			return -EAGAIN;
+		*owner = UINT32_MAX; /* who has its byte will wake the word */
 	}
 	return 0;
 }
@@ -95,7 +103,8 @@ owner_wait(struct stoai_seat *seat, uint32_t *word, uint64_t held, uint32_t w,
 {
 	stoa_segment *seg = seat->seg;
 
-	if (*tick && !owner_lists(seg, word, w, owner, held))
+	if (*tick && owner != UINT32_MAX
+		&& !owner_lists(seg, word, w, owner, held))
 		return damaged(seg, word, w);
 	if (!(w & STOAI_WORD_WAITERS)) {
 		if (!a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))

@@ -50,7 +50,10 @@ stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
 static bool
 is_fresh(const struct stoa_tx *tx, uint64_t off, uint64_t size)
 {
-	for (uint32_t i = 0; i < STOAI_TX_FRESH; i++)
+	uint32_t n = tx->fresh_next < STOAI_TX_FRESH ? tx->fresh_next
+						     : STOAI_TX_FRESH;
+
+	for (uint32_t i = 0; i < n; i++)
 		if (off - tx->fresh_from[i] < tx->fresh_size[i]
 			&& size <= tx->fresh_size[i] - (off - tx->fresh_from[i]))
 			return true;

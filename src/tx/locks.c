@@ -175,14 +175,15 @@ stoai_tx_take_locks(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
 
 		return take_hold(tx, &h, deadline);
 	}
-	if (stoai_unlikely(n > HOLDS_MAX || !holds))
+	if (n == 1)
+		return take_hold(tx, holds, deadline);
+	if (stoai_unlikely(n > HOLDS_MAX))
 		return stoai_error(-EINVAL,
 			"a scope names %zu locks; %d at most, more with "
 			"stoa_tx_lock",
 			n, HOLDS_MAX);
 	memcpy(sorted, holds, n * sizeof *sorted);
-	if (n > 1)
-		sort_holds(sorted, n);
+	sort_holds(sorted, n);
 	for (size_t i = 0; i < n && !rc; i++)
 		rc = take_hold(tx, &sorted[i], deadline);
 	return rc;

@@ -31,13 +31,16 @@ static struct stoa_tx no_memory = {.error = -ENOMEM};
 static struct stoa_tx *
 scope_new(void)
 {
-	struct stoai_self *self = stoai_self_get();
+	struct stoai_self *self = stoai_self;
 	struct stoai_tx_self *mine;
 	struct stoa_tx *tx;
 	uint32_t i;
 
-	if (!self)
-		return &no_memory;
+	if (stoai_unlikely(!self || !self->ready)) {
+		self = stoai_self_get();
+		if (!self)
+			return &no_memory;
+	}
 	mine = stoai_tx_self(self);
 	i = (uint32_t)__builtin_ctz(~mine->used);
 	if (i >= STOAI_TX_DEPTH_MAX - 1) {
@@ -57,7 +60,6 @@ scope_new(void)
 	tx->outer = NULL;
 	tx->watched_count = 0;
 	tx->fresh_next = 0;
-	memset(tx->fresh_size, 0, sizeof tx->fresh_size);
 	tx->serial = ++mine->serial;
 	return tx;
 }
@@ -93,8 +95,8 @@ static int
 begin_attached(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
 	uint64_t deadline)
 {
-	struct stoai_seat *seat;
-	int rc = stoai_attach(tx->seg, STOA_NOW, &seat);
+	struct stoai_seat *seat = stoai_seat_of(tx->seg);
+	int rc = seat ? 0 : stoai_attach(tx->seg, STOA_NOW, &seat);
 
 	if (!rc)
 		rc = stoai_segment_usable(tx->seg);
