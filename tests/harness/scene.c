@@ -2,13 +2,16 @@
 /* Directories, descriptors and children of a test; see scene.h. */
 #include "scene.h"
 #include <dirent.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -157,6 +160,35 @@ scene_filter(long number, int argument, unsigned above, int error)
 			(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JA, 0, 0, 0);
 	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
 	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
+static bool
+write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t size = strlen(text);
+	bool done = fd >= 0 && write(fd, text, size) == (ssize_t)size;
+
+	if (fd >= 0)
+		(void)close(fd);
+	return done;
+}
+
+bool
+scene_own_mounts(void)
+{
+	unsigned uid = (unsigned)geteuid(), gid = (unsigned)getegid();
+	char uids[64], gids[64];
+
+	(void)snprintf(uids, sizeof uids, "%u %u 1", uid, uid);
+	(void)snprintf(gids, sizeof gids, "%u %u 1", gid, gid);
+	if (unshare(CLONE_NEWNS) &&
+		(unshare(CLONE_NEWUSER | CLONE_NEWNS) ||
+			!write_text("/proc/self/setgroups", "deny") ||
+			!write_text("/proc/self/uid_map", uids) ||
+			!write_text("/proc/self/gid_map", gids)))
+		return false;
+	return !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 }
 
 void

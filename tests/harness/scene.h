@@ -50,6 +50,12 @@ enum {
 };
 bool scene_filter(long number, int argument, unsigned above, int error);
 
+/*
+ * From now on this process mounts for itself alone; not root, it becomes one who
+ * may in a user namespace of its own. For children. false: not allowed here.
+ */
+bool scene_own_mounts(void);
+
 /* Said so that nobody overlooks it, whatever cmocka prints. */
 void scene_skipped(const char *test, const char *why);
 

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * The phases of an exploration, all in one child process:
+ *
+ *	setup      segment, data, the state before; poison
+ *	op         single step: the images
+ *	reference  what undisturbed runs give, from the first image and the last
+ *	recover    each image: dead, recovered, verified, gone on with
+ *	nested     each image: its recovery stepped; each image inside: dead again
+ *	survivor   each image, each of others: acts first, then the death is known
+ *	pairs      two dead (pairs.c)
+ *
+ * Work is cut into units, numbered alike in every child of one exploration. When a
+ * unit kills its child, the parent starts another that leaves out all units up to
+ * that one.
+ */
+#include "explore/death.h"
+#include "explore/explorer.h"
+
+#define FAIL(x, ...) stoai_explore_fail((x)->c, (x)->shared, __VA_ARGS__)
+
+enum {
+	DEFAULT_SIZE = 64 << 10,
+	DEFAULT_THREADS = 7,
+	LIMIT_MAX = 4 << 20,
+	SAMPLE_STRIDE = 4,
+	FAILURES_MAX = 64, /* enough to see; more of the same help nobody */
+	REPORTED = 1       /* a failure that was written down: stop here */
+};
+
+bool
+stoai_explore_unit(struct stoai_explorer *x, enum stoai_explore_phase phase,
+	uint32_t image, uint32_t other)
+{
+	struct stoai_place *place = &x->shared->place;
+
+	if (++x->unit <= x->shared->resume
+		|| x->shared->result.failures >= FAILURES_MAX)
+		return false;
+	x->shared->unit = x->unit;
+	memset(place, 0, sizeof *place);
+	place->phase = phase;
+	place->image = image;
+	place->inner = UINT32_MAX;
+	place->other = other;
+	place->then = place->order = UINT32_MAX;
+	place->step = x->images.info[image].step;
+	place->at = x->images.info[image].at;
+	return true;
+}
+
+static int
+open_segment(struct stoai_explorer *x)
+{
+	stoa_segment_options options = {.struct_size = sizeof options};
+
+	if (x->c->options)
+		options = *x->c->options;
+	if (!options.size)
+		options.size = DEFAULT_SIZE;
+	if (!options.threads)
+		options.threads = DEFAULT_THREADS;
+	if (!options.limit)
+		options.limit = options.size;
+	if (options.limit > LIMIT_MAX || options.threads > 62
+		|| options.threads < 4 || options.fd || options.buffer)
+		return stoai_explore_error(-EINVAL,
+			"%s: options: a limit of at most 4 MiB, 4 to 62 "
+			"threads, no fd, no buffer", x->c->name);
+	return stoa_segment_open(
+		NULL, STOA_CREATE | STOA_LOCAL, &options, &x->seg);
+}
+
+/*
+ * The same hashes in every child, so the same images: the seed is made constant
+ * before anything was hashed with it.
+ */
+static void
+fix_seed(stoa_segment *seg)
+{
+	struct stoai_header *h = stoai_header(seg);
+
+	h->seed = seg->seed = UINT64_C(0x5eed5eed5eed5eed);
+	h->sum = stoai_image_sum(h, offsetof(struct stoai_header, sum));
+}
+
+static int
+setup(struct stoai_explorer *x)
+{
+	int rc = open_segment(x);
+
+	if (rc)
+		return rc;
+	fix_seed(x->seg);
+	x->stepper.view = &x->view;
+	x->stepper.watch = &x->shared->watch;
+	rc = stoai_pool_make(&x->pool);
+	if (!rc)
+		rc = stoai_view_make(&x->view, &x->pool, x->seg);
+	if (!rc)
+		rc = stoai_images_make(&x->images, x->view.pages);
+	if (!rc)
+		rc = stoai_images_make(&x->inner, x->view.pages);
+	if (!rc)
+		rc = stoai_met_make(&x->met);
+	if (!rc)
+		rc = stoai_step_begin(&x->stepper);
+	stoai_death_pending(x->seg, 0);
+	if (!rc)
+		rc = stoa_segment_attach(x->seg);
+	if (!rc)
+		rc = x->c->setup(x->seg, x->c->user);
+	if (!rc && stoai_explore_verify(x, NULL, &x->before))
+		rc = REPORTED;
+	if (!rc && x->c->prepare)
+		rc = x->c->prepare(x->seg, x->c->user);
+	return rc;
+}
+
+static int
+plain_op(void *explorer)
+{
+	struct stoai_explorer *x = explorer;
+
+	return x->c->op(x->seg, x->c->user);
+}
+
+/* The first run, stepped, and its images. */
+static int
+step_op(struct stoai_explorer *x)
+{
+	stoa_explore_result *result = &x->shared->result;
+
+	x->shared->place.phase = STOAI_PHASE_OP;
+	x->shared->place.doing = "op";
+	if (!(x->flags & STOA_EXPLORE_NO_POISON))
+		stoai_death_poison(x->seg);
+	x->result = stoai_step(&x->stepper, &x->images, STOAI_STEP_EACH,
+		plain_op, x, &x->final);
+	result->instructions = x->stepper.steps;
+	result->images = x->images.count;
+	if (x->images.full || x->pool.full)
+		return stoai_explore_error(-EOVERFLOW,
+			"%s: too many images; make the case smaller",
+			x->c->name);
+	return 0;
+}
+
+/* The states after op, and after one more; from the image it ended in. */
+static int
+reference(struct stoai_explorer *x)
+{
+	x->shared->place.phase = STOAI_PHASE_REFERENCE;
+	stoai_death_mark(
+		x->seg, stoai_explore_put(x, &x->images, x->final));
+	if (stoai_explore_recover(x)) {
+		FAIL(x, "recovery failed: %s", stoa_error_text());
+		return REPORTED;
+	}
+	if (stoai_explore_verify(x, NULL, &x->after))
+		return REPORTED;
+	x->result_again = stoai_explore_op(x);
+	return stoai_explore_verify(x, NULL, &x->again) ? REPORTED : 0;
+}
+
+static void
+recover_image(struct stoai_explorer *x, uint32_t image)
+{
+	struct stoai_expect expect = {.exact = !(x->flags & STOA_EXPLORE_LOOSE)};
+	uint64_t state;
+
+	if (!stoai_explore_unit(x, STOAI_PHASE_RECOVER, image, UINT32_MAX))
+		return;
+	stoai_expect_add(&expect, x->before);
+	stoai_expect_add(&expect, x->after);
+	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, image));
+	if (stoai_explore_recover(x)) {
+		FAIL(x, "recovery failed: %s", stoa_error_text());
+		return;
+	}
+	if (!stoai_explore_verify(x, &expect, &state))
+		(void)stoai_explore_go_on(x, &expect, state);
+}
+
+/* Dead inside the recovery of an image: the next survivor must reach the same. */
+static void
+recover_inner(struct stoai_explorer *x, uint32_t inner, uint64_t reached)
+{
+	struct stoai_expect expect = {.state = {reached}, .count = 1,
+		.exact = !(x->flags & STOA_EXPLORE_LOOSE)};
+	uint64_t *word, state;
+
+	x->shared->place.inner = inner;
+	x->shared->place.inner_at = x->inner.info[inner].at;
+	if (stoai_met_find(&x->met, x->inner.info[inner].sum, &word)) {
+		if (*word != reached && x->c->state)
+			FAIL(x, "this recovery led elsewhere before");
+		return;
+	}
+	*word = reached;
+	x->shared->result.recovery_images++;
+	stoai_death_mark(x->seg, stoai_explore_put(x, &x->inner, inner));
+	if (stoai_explore_recover(x))
+		FAIL(x, "recovery failed: %s", stoa_error_text());
+	else if (!stoai_explore_verify(x, &expect, &state))
+		(void)stoai_explore_go_on(x, &expect, state);
+}
+
+static void
+nested_image(struct stoai_explorer *x, uint32_t image)
+{
+	struct stoai_expect expect = {.count = 0};
+	uint64_t reached;
+	uint32_t last;
+	int rc;
+
+	if (!stoai_explore_unit(x, STOAI_PHASE_NESTED, image, UINT32_MAX))
+		return;
+	stoai_expect_add(&expect, x->before);
+	stoai_expect_add(&expect, x->after);
+	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, image));
+	rc = stoai_step(&x->stepper, &x->inner,
+		x->flags & STOA_EXPLORE_STEP_ALL ? STOAI_STEP_EACH
+						 : STOAI_STEP_STORES,
+		stoai_explore_recover, x, &last);
+	if (rc) {
+		FAIL(x, "stepped recovery failed: %s", stoa_error_text());
+		return;
+	}
+	if (stoai_explore_verify(x, &expect, &reached))
+		return;
+	for (uint32_t i = 0; i < x->inner.count; i++)
+		recover_inner(x, i, reached);
+}
+
+/* What one of others gives, undisturbed, on the image. */
+static void
+expect_other(struct stoai_explorer *x, uint32_t image, uint32_t other,
+	struct stoai_expect *expect)
+{
+	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, image));
+	if (!stoai_explore_recover(x)) {
+		x->shared->place.doing = "other";
+		(void)x->c->others[other].run(x->seg, x->c->user);
+		stoai_expect_add(expect, stoai_explore_state(x));
+	}
+}
+
+static void
+survivor_image(struct stoai_explorer *x, uint32_t image, uint32_t other,
+	const struct stoai_expect *acted)
+{
+	struct stoai_expect idle = {.count = 0};
+	uint64_t dead, state;
+	int rc;
+
+	if (!stoai_explore_unit(x, STOAI_PHASE_SURVIVOR, image, other))
+		return;
+	stoai_expect_add(&idle, x->before);
+	stoai_expect_add(&idle, x->after);
+	dead = stoai_explore_put(x, &x->images, image);
+	rc = stoa_segment_attach(x->seg);
+	if (rc) {
+		FAIL(x, "attach failed: %s", stoa_error_text());
+		return;
+	}
+	x->shared->place.doing = "other";
+	stoai_death_pending(x->seg, dead);
+	rc = x->c->others[other].run(x->seg, x->c->user);
+	x->shared->result.survivor_runs++;
+	stoai_death_pending(x->seg, 0);
+	stoai_death_mark(x->seg, dead);
+	if (stoai_explore_recover(x))
+		FAIL(x, "recovery failed: %s", stoa_error_text());
+	else if (!stoai_explore_verify(x, rc < 0 ? &idle : acted, &state))
+		(void)stoai_explore_go_on(x, &idle, state);
+}
+
+static void
+survivors(struct stoai_explorer *x, uint32_t other)
+{
+	struct stoai_expect acted = {.count = 0};
+
+	x->shared->place.phase = STOAI_PHASE_REFERENCE;
+	expect_other(x, 0, other, &acted);
+	expect_other(x, x->final, other, &acted);
+	for (uint32_t i = 0; i < x->images.count; i++)
+		survivor_image(x, i, other, &acted);
+}
+
+int
+stoai_explore_child(struct stoai_explorer *x)
+{
+	uint32_t stride = x->flags & STOA_EXPLORE_SAMPLE ? SAMPLE_STRIDE : 1;
+	int rc = setup(x);
+
+	if (!rc)
+		rc = step_op(x);
+	if (!rc)
+		rc = reference(x);
+	if (rc)
+		return rc == REPORTED ? 0 : rc;
+	for (uint32_t i = 0; i < x->images.count; i++)
+		recover_image(x, i);
+	if (!(x->flags & STOA_EXPLORE_NO_NESTED))
+		for (uint32_t i = 0; i < x->images.count; i += stride)
+			nested_image(x, i);
+	if (!(x->flags & STOA_EXPLORE_NO_SURVIVOR))
+		for (uint32_t i = 0; i < x->c->other_count; i++)
+			survivors(x, i);
+	if (!(x->flags & STOA_EXPLORE_NO_PAIRS))
+		stoai_explore_pairs(x);
+	return 0;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Stepping: how is every image between two instructions found, in this process?
+ *
+ *	EACH     EFLAGS.TF: the processor traps after each instruction; the
+ *	         handler compares the whole segment with its copy
+ *	STORES   the segment is write-protected: a store faults, its page is
+ *	         opened, TF runs just that instruction, the page is closed
+ *
+ *	         store ──SIGSEGV──▶ open page, TF on ──SIGTRAP──▶ look, close, TF off
+ *
+ * Both see the same images: nothing but a store changes the segment, and a
+ * repeated string store traps after each repetition either way. STORES costs two
+ * signals a store instead of one an instruction, about a tenth. What it cannot see
+ * is a change by the kernel (a hole punched): where those matter, use EACH.
+ *
+ * Invariants
+ *	I1  handlers run with TF off (the kernel clears it) and never store into
+ *	    the segment, so they are not part of what is explored
+ *	I2  progress is a new image: a loop that leaves none is found hanging
+ *	I3  a fault that is not a store to a closed page is a crash of the code
+ *	    under test: it is written down for the watching process and happens
+ *	    again with its default action
+ */
+#include "explore/step.h"
+#include <signal.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
+/* The handlers' way to the stepper: one a process. */
+static struct stoai_stepper *active;
+static bool stepping;
+static char *opened[4]; /* pages open for the instruction that runs */
+static unsigned opened_count;
+
+#if defined(__x86_64__)
+
+enum { TRAP_FLAG = 0x100, FAULT_IS_WRITE = 2 };
+
+static void
+capture(uintptr_t at)
+{
+	uint32_t count = active->images->count;
+
+	if (stoai_view_look(active->view))
+		(void)stoai_images_add(
+			active->images, active->view, active->steps, at);
+	if (active->images->count != count)
+		active->watch->beat++;
+}
+
+static void
+on_trap(int number, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)number;
+	(void)info;
+	if (!stepping) {
+		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+		return;
+	}
+	active->steps++;
+	if (active->how == STOAI_STEP_EACH) {
+		if (stoai_view_differs(active->view))
+			capture((uintptr_t)regs[REG_RIP]);
+		return;
+	}
+	capture((uintptr_t)regs[REG_RIP]);
+	while (opened_count)
+		(void)mprotect(opened[--opened_count], STOAI_IMAGE_PAGE,
+			PROT_READ);
+	regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+/* The page of a store to the closed segment; NULL: it is something else. */
+static char *
+closed_page(const siginfo_t *info, const greg_t *regs)
+{
+	const stoa_segment *seg = active->view->seg;
+	uintptr_t on = (uintptr_t)info->si_addr, base = (uintptr_t)seg->base;
+
+	if (!stepping || active->how != STOAI_STEP_STORES
+		|| !(regs[REG_ERR] & FAULT_IS_WRITE) || on < base
+		|| on >= base + seg->size
+		|| opened_count == sizeof opened / sizeof opened[0])
+		return NULL;
+	return seg->base + (on - base) / STOAI_IMAGE_PAGE * STOAI_IMAGE_PAGE;
+}
+
+static void
+on_fault(int number, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+	char *page = number == SIGSEGV ? closed_page(info, regs) : NULL;
+	struct sigaction fatal = {.sa_handler = SIG_DFL};
+
+	if (page && !mprotect(page, STOAI_IMAGE_PAGE, PROT_READ | PROT_WRITE)) {
+		opened[opened_count++] = page;
+		regs[REG_EFL] |= TRAP_FLAG;
+		return;
+	}
+	active->watch->signal = (uint32_t)number;
+	active->watch->fault_at = (uintptr_t)regs[REG_RIP];
+	active->watch->fault_on = (uintptr_t)info->si_addr;
+	(void)sigaction(number, &fatal, NULL);
+	regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+}
+
+/* The stack pointer is moved over a red zone that the compiler may be using. */
+static inline void
+trap_flag_on(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+			 "pushfq\n\t"
+			 "orq $0x100, (%%rsp)\n\t"
+			 "popfq\n\t"
+			 "lea 128(%%rsp), %%rsp" ::
+				 : "memory", "cc");
+}
+
+static inline void
+trap_flag_off(void)
+{
+	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+			 "pushfq\n\t"
+			 "andq $~0x100, (%%rsp)\n\t"
+			 "popfq\n\t"
+			 "lea 128(%%rsp), %%rsp" ::
+				 : "memory", "cc");
+}
+
+int
+stoai_step_begin(struct stoai_stepper *stepper)
+{
+	struct sigaction trap = {.sa_flags = SA_SIGINFO};
+	struct sigaction fault = {.sa_flags = SA_SIGINFO};
+
+	active = stepper;
+	trap.sa_sigaction = on_trap;
+	fault.sa_sigaction = on_fault;
+	if (sigaction(SIGTRAP, &trap, NULL) || sigaction(SIGSEGV, &fault, NULL)
+		|| sigaction(SIGBUS, &fault, NULL)
+		|| sigaction(SIGILL, &fault, NULL)
+		|| sigaction(SIGFPE, &fault, NULL))
+		return stoai_explore_error(-errno, "cannot handle signals");
+	return 0;
+}
+
+static int
+run(enum stoai_step_how how, int (*f)(void *), void *user)
+{
+	stoa_segment *seg = active->view->seg;
+	size_t size = active->view->pages * (size_t)STOAI_IMAGE_PAGE;
+	int rc;
+
+	if (how == STOAI_STEP_EACH) {
+		stepping = true;
+		trap_flag_on();
+		rc = f(user);
+		trap_flag_off();
+		stepping = false;
+		return rc;
+	}
+	if (mprotect(seg->base, size, PROT_READ))
+		return stoai_explore_error(-errno, "cannot protect the segment");
+	stepping = true;
+	rc = f(user);
+	stepping = false;
+	if (mprotect(seg->base, size, PROT_READ | PROT_WRITE))
+		return stoai_explore_error(-errno, "cannot open the segment");
+	return rc;
+}
+
+int
+stoai_step(struct stoai_stepper *stepper, struct stoai_images *images,
+	enum stoai_step_how how, int (*f)(void *), void *user, uint32_t *last)
+{
+	int rc;
+
+	stoai_images_clear(images);
+	stepper->images = images;
+	stepper->how = how;
+	stepper->steps = 0;
+	(void)stoai_view_look(stepper->view);
+	(void)stoai_images_add(images, stepper->view, 0, 0);
+	rc = run(how, f, user);
+	(void)stoai_view_look(stepper->view);
+	*last = stoai_images_add(images, stepper->view, stepper->steps, 0);
+	return rc;
+}
+
+#else
+
+int
+stoai_step_begin(struct stoai_stepper *stepper)
+{
+	(void)stepper;
+	return stoai_explore_error(-ENOTSUP, "the step explorer knows x86-64 only");
+}
+
+int
+stoai_step(struct stoai_stepper *stepper, struct stoai_images *images,
+	enum stoai_step_how how, int (*f)(void *), void *user, uint32_t *last)
+{
+	(void)stepper, (void)images, (void)how, (void)f, (void)user, (void)last;
+	return -ENOTSUP;
+}
+
+#endif

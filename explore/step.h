@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* Run a function and keep every distinct image that it leaves on its way. */
+#ifndef STOAI_EXPLORE_STEP_H
+#define STOAI_EXPLORE_STEP_H
+#include "explore/image.h"
+
+enum stoai_step_how {
+	STOAI_STEP_EACH,  /* trap after each instruction, compare all bytes */
+	STOAI_STEP_STORES /* trap each store to the segment: the same images, sooner */
+};
+
+/* What the watching process may read at any time; lies in shared memory. */
+struct stoai_step_watch {
+	uint64_t beat;                /* grows while there is progress */
+	uint32_t signal;              /* 0, or the fault that ends this process */
+	uintptr_t fault_at, fault_on; /* program counter, address */
+};
+
+struct stoai_stepper {
+	struct stoai_view *view;
+	struct stoai_images *images;
+	struct stoai_step_watch *watch;
+	enum stoai_step_how how;
+	uint64_t steps; /* instructions or stores of the last run */
+};
+
+/* Signal handlers; for the rest of this process's life. */
+int stoai_step_begin(struct stoai_stepper *stepper);
+/*
+ * images: emptied, then the image before f, then each distinct one after it.
+ * Returns f's result; stepper->last: index of the image that f ended in.
+ */
+int stoai_step(struct stoai_stepper *stepper, struct stoai_images *images,
+	enum stoai_step_how how, int (*f)(void *), void *user, uint32_t *last);
+
+#endif
