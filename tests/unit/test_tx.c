@@ -107,20 +107,20 @@ leaving_undoes(void **state)
 static void
 log_chains_and_shrinks(void **state)
 {
-	struct stoai_seat *seat;
+	struct stoai_seat *seat = NULL;
 
 	(void)state;
+	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
 	for (int commit = 0; commit < 2; commit++) {
 		STOA_TX(tx, seg);
 		for (size_t i = 0; i < sizeof it->large; i++)
 			STOA_SET(tx, it->large[i], (uint8_t)(i * 7 + 1));
-		assert_true(stoai_seat_of(seg)->chunks > 1);
+		assert_true(seat->chunks > 1);
 		if (commit)
 			assert_int_equal(stoa_tx_commit(tx), 0);
 	}
 	for (size_t i = 0; i < sizeof it->large; i++)
 		assert_int_equal(it->large[i], (uint8_t)(i * 7 + 1));
-	seat = stoai_seat_of(seg);
 	assert_int_equal(seat->chunks, 0);
 	assert_int_equal(seat->lane->cursor, stoai_log_start(seg, seat->index));
 	assert_int_equal(seat->lane->state, STOAI_LANE_OPEN);

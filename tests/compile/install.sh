@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSL-1.0
+#
+# The five minutes of README.md, followed to the letter: install into a prefix,
+# take the program from the README, compile it by pkg-config, run it; the same by
+# CMake's find_package, by add_subdirectory, as C++, and statically.  Needs
+# build/release.  Prints `ok NAME` or `FAILED NAME`.
+# shellcheck disable=SC2317,SC2020 # functions are called by try
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$(mktemp -d)
+segments=$(mktemp -d /dev/shm/stoa-install-XXXXXX)
+trap 'rm -rf "$work" "$segments"' EXIT
+export STOA_DIRECTORY=$segments
+prefix=$work/prefix
+failed=0
+
+try() # NAME command...
+{
+	local name=$1
+	shift
+	if "$@" > "$work/log" 2>&1; then
+		echo "ok install/$name"
+	else
+		echo "FAILED install/$name: $*"
+		tail -n 15 "$work/log" | sed 's/^/	/'
+		failed=1
+	fi
+}
+
+says() # text command...: prints exactly that
+{
+	local want=$1 got
+	shift
+	got=$("$@")
+	[ "$got" = "$want" ] || { echo "expected: $want"; echo "got: $got"; return 1; }
+}
+
+try cmake cmake --install "$root/build/release" --prefix "$prefix"
+pc=$(find "$prefix" -name stoa.pc)
+export PKG_CONFIG_PATH=${pc%/*}
+# moved after it was installed: stoa.pc finds its own place
+mv "$prefix" "$work/moved"
+prefix=$work/moved
+PKG_CONFIG_PATH=$prefix${PKG_CONFIG_PATH#"$work/prefix"}
+
+# The first C block of the README is a program.
+awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' \
+	"$root/README.md" > "$work/hello.c"
+try readme-program-is-short test "$(wc -l < "$work/hello.c")" -le 30
+read -ra flags <<< "$(pkg-config --cflags --libs stoa)"
+libdir=$(pkg-config --variable=libdir stoa)
+try pkg-config gcc -O2 -Wall -Wextra -Wconversion -Werror "$work/hello.c" \
+	"${flags[@]}" "-Wl,-rpath,$libdir" -o "$work/hello"
+try run says "visit 1; before you: ''" "$work/hello" ann
+try run-again says "visit 2; before you: 'ann'" "$work/hello" bob
+read -ra cflags <<< "$(pkg-config --cflags stoa)"
+try static gcc -O2 "$work/hello.c" "${cflags[@]}" "$libdir/libstoa.a" \
+	-o "$work/hello-static"
+try run-static says "visit 3; before you: 'bob'" "$work/hello-static" eve
+
+mkdir "$work/user"
+cp "$work/hello.c" "$work/user/hello.c"
+cat > "$work/user/hello.cc" <<'END'
+#include <cstdio>
+#include <stoa/stoa.h>
+
+int main()
+{
+	STOA_CLEANUP(stoa_segment) seg = nullptr;
+	const uint64_t *n = nullptr;
+
+	if (stoa_segment_open("count", STOA_CREATE, nullptr, &seg)
+		|| stoa_object_open(seg, "n", uint64_t, &n)
+		|| STOA_DO(tx, seg, STOA_ADD(tx, *n, 1)))
+		return 1;
+	std::printf("%llu\n", (unsigned long long)*n);
+	return 0;
+}
+END
+cat > "$work/user/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(user LANGUAGES C CXX)
+if(STOA_SOURCE)
+	add_subdirectory(${STOA_SOURCE} stoa)
+else()
+	find_package(stoa 0.1 REQUIRED)
+endif()
+add_executable(hello hello.c)
+target_link_libraries(hello PRIVATE stoa::stoa stoa::strict)
+add_executable(hello-cxx hello.cc)
+set_target_properties(hello-cxx PROPERTIES CXX_STANDARD 17)
+target_link_libraries(hello-cxx PRIVATE stoa::static stoa::strict)
+END
+by_cmake() # folder arguments...
+{
+	local folder=$work/$1
+	shift
+	cmake -S "$work/user" -B "$folder" "$@" && cmake --build "$folder"
+}
+try find-package by_cmake found -DCMAKE_PREFIX_PATH="$prefix"
+try run-find-package says "visit 4; before you: 'eve'" "$work/found/hello" x
+try run-c++ says 1 "$work/found/hello-cxx"
+try add-subdirectory by_cmake sub -DSTOA_SOURCE="$root"
+try run-add-subdirectory says 2 "$work/sub/hello-cxx"
+
+# What the shared library exports: public names, and the explorer's few.
+exported()
+{
+	nm -D --defined-only "$libdir/libstoa.so" |
+		awk '$2 != "A" && $3 !~ /^stoa_/ && $3 !~ /^stoai_explore_/ {
+			print "exported: " $3
+			bad = 1
+		}
+		END { exit bad }'
+}
+try exports exported
+declared() # every public function of the headers is there (but those for later)
+{
+	local name status=0
+
+	nm -D --defined-only "$libdir/libstoa.so" "$libdir/libstoa-explore.so" |
+		awk '{ print $3 }' | sed 's/@.*//' > "$work/names"
+	while read -r name; do
+		grep -qx "$name" "$work/names" || {
+			echo "declared and not there: $name"
+			status=1
+		}
+	done < <(printf '#include <stoa/stoa.h>\n#include <stoa/explore.h>\n#include <stoa/detail/core.h>\n' |
+		gcc -I "$prefix/include" -E -P -x c - | tr '\n' ' ' | tr ';{}' '\n\n\n' |
+		grep -v 'static inline\|typedef' |
+		grep -oE '\bstoa_[a-z0-9_]+ ?\(' | tr -d ' (' | LC_ALL=C sort -u)
+	return "$status"
+}
+try declared declared
+man_pages()
+{
+	local name
+
+	for name in stoa.7 stoa_tx.7 stoa_segment_open.3; do
+		[ -n "$(find "$prefix" -name "$name")" ] || { echo "no $name"; return 1; }
+	done
+}
+try man man_pages
+exit $failed

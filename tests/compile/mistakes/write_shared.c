@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* writing to shared data without a transaction */
+#include "mistake.h"
+
+void f(void);
+
+void
+f(void)
+{
+#ifdef MISTAKE
+	n->key = 1;
+#else
+	STOA_TX(tx, seg);
+	STOA_SET(tx, n->key, 1);
+	(void)!stoa_tx_commit(tx);
+#endif
+}

@@ -1,0 +1,1127 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* The heap, on exact words: table, bitmaps and header after each operation. */
+#include "unit/heap_fixture.h"
+#include "heap/block.h"
+#include "heap/slab.h"
+#include "heap/supply.h"
+
+enum {
+	KIB = 1 << 10,
+	MIB = 1 << 20
+};
+
+#define FULL UINT64_MAX
+
+static struct heap_fixture *f;
+
+static int
+open_mib(void **state)
+{
+	(void)state;
+	f = fixture_open(MIB, MIB, false); /* 64 spans of 16 KiB */
+	return 0;
+}
+
+static int
+open_file(void **state)
+{
+	(void)state;
+	f = fixture_open(MIB, 4 * MIB, true);
+	return 0;
+}
+
+static int
+open_small(void **state)
+{
+	(void)state;
+	f = fixture_open(64 * KIB, 64 * KIB, false); /* 16 spans of 4 KiB */
+	return 0;
+}
+
+static int
+close_it(void **state)
+{
+	int rc = stoai_heap_check(&f->seg);
+
+	(void)state;
+	if (rc)
+		print_error("%s\n", stoa_error_text());
+	fixture_close(f);
+	f = NULL;
+	return rc;
+}
+
+#define assert_check() assert_check_(__LINE__)
+static void
+assert_check_(int line)
+{
+	if (stoai_heap_check(&f->seg))
+		fail_msg("line %d: %s", line, stoa_error_text());
+}
+
+static void
+fill(uint64_t word, uint64_t spans, uint64_t span)
+{
+	assert_int_equal(table_of(f)[span], word);
+	for (uint64_t i = 1; i < spans; i++)
+		assert_int_equal(table_of(f)[span + i], body_word(i));
+}
+
+/* ---- classes ---- */
+
+static void
+classes(void **state)
+{
+	(void)state;
+	assert_int_equal(stoai_class_count(8), 8);
+	assert_int_equal(stoai_class_count(12), 24);
+	assert_int_equal(stoai_class_count(16), STOAI_CLASSES);
+	for (uint32_t i = 0; i < STOAI_CLASSES; i++) {
+		uint32_t size = stoai_class_size(i);
+
+		assert_int_equal(size % 16, 0);
+		assert_int_equal(stoai_class_of(size), i);
+		assert_int_equal(stoai_class_of(size - 15), i);
+		if (i) {
+			assert_true(size > stoai_class_size(i - 1));
+			assert_true(size <= stoai_class_size(i - 1) * 2);
+		}
+		assert_int_equal(stoai_class_of(size + 1), i + 1);
+	}
+	assert_int_equal(stoai_class_size(8), 160);
+	assert_int_equal(stoai_class_size(39), 32768);
+	assert_int_equal(stoai_heap_meta_stride(8), 64 + 24);
+	assert_int_equal(stoai_heap_meta_stride(12), 64 + 4 * 24);
+	assert_int_equal(stoai_heap_meta_stride(16), 64 + 64 * 24);
+	assert_int_equal(stoai_heap_meta_stride(7), 0);
+	assert_int_equal(stoai_heap_meta_stride(17), 0);
+}
+
+/* Every block of every class at every span size is found by its reciprocal. */
+static void
+reciprocals(void **state)
+{
+	(void)state;
+	for (uint32_t shift = 8; shift <= 16; shift++)
+		for (uint32_t i = 0; i < stoai_class_count(shift); i++) {
+			uint64_t size = stoai_class_size(i);
+			uint64_t r = ((UINT64_C(1) << 32) + size - 1) / size;
+
+			for (uint64_t in = 0; in < 1u << shift; in++)
+				assert_int_equal(in * r >> 32, in / size);
+		}
+}
+
+/* ---- slabs ---- */
+
+static void
+alloc_publish_free(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off = fixture_alloc(f, 0, 64);
+
+	(void)state;
+	assert_int_equal(off, f->seg.heap_off);
+	assert_int_equal(table_of(f)[0], slab_word);
+	assert_int_equal(table_of(f)[1], free_word(63));
+	assert_int_equal(stoai_header(&f->seg)->cursor, 1);
+	assert_int_equal(seat->slot->regions, 1);
+	assert_int_equal(stoai_meta_at(&f->seg, 0)->owner,
+		UINT64_C(1) << 32 | seat->word);
+	assert_int_equal(stoai_meta_at(&f->seg, 0)->class_index, 3);
+	assert_int_equal(stoai_meta_at(&f->seg, 0)->size, 64);
+	assert_int_equal(stoai_meta_at(&f->seg, 0)->blocks, 256);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL);
+	assert_int_equal(bits_of(f, 0)->pub, 0);
+	stoai_heap_publish(seat, off);
+	assert_int_equal(bits_of(f, 0)->pub, 1);
+	assert_int_equal(stoai_heap_usable(&f->seg, off), 64);
+	assert_int_equal(stoai_heap_free(seat, off), 0);
+	assert_int_equal(bits_of(f, 0)->pub, 0);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL);
+	assert_int_equal(fixture_alloc(f, 0, 64), off);
+	assert_int_equal(fixture_alloc(f, 0, 64), off + 64);
+}
+
+static void
+double_free_own(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 64), b = fixture_alloc(f, 0, 64);
+
+	(void)state;
+	stoai_heap_publish(seat, a);
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	assert_int_equal(stoai_heap_free(seat, a), -EINVAL); /* cached */
+	assert_int_equal(stoai_heap_free(seat, b), 0);
+	assert_int_equal(stoai_heap_free(seat, b), -EINVAL);
+	assert_int_equal(stoai_heap_free(seat, a), -EINVAL);
+	/* taken, never handed out */
+	assert_int_equal(stoai_heap_free(seat, a + 40 * 64), -EINVAL);
+	/* never allocated */
+	assert_int_equal(stoai_heap_free(seat, a + 100 * 64), -EINVAL);
+	assert_int_equal(stoai_heap_free(seat, a + 8), -EINVAL);
+	assert_int_equal(stoai_heap_free(seat, 8), -EINVAL);
+	assert_int_equal(stoai_heap_free(seat, f->seg.size), -EINVAL);
+	assert_int_equal(stoai_heap_free(seat, UINT64_MAX), -EINVAL);
+	/* after the cache has given it back */
+	stoai_heap_relax(seat);
+	assert_int_equal(stoai_heap_free(seat, a), -EINVAL);
+	assert_true(heap_is_whole(f));
+}
+
+/* A block's bytes that look like the mark of a cached one do not keep it. */
+static void
+mark_by_chance(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 64);
+
+	(void)state;
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	assert_int_equal(fixture_alloc(f, 0, 64), a);
+	*stoai_mark_at(&f->cache[0], a) = a ^ f->cache[0].key;
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	assert_int_equal(stoai_heap_free(seat, a), -EINVAL);
+}
+
+/* Fresh blocks of one slab are not mistaken for blocks of the slab behind it. */
+static void
+fresh_is_exact(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off[36];
+
+	(void)state;
+	for (int i = 0; i < 36; i++) /* 18 in a slab */
+		off[i] = fixture_alloc(f, 0, 896);
+	stoai_heap_publish(seat, off[0]);
+	assert_int_equal(stoai_heap_free(&f->seat[1], off[0]), 0);
+	stoai_heap_relax(seat);
+	assert_int_equal(fixture_alloc(f, 0, 896), off[0]);
+	f->cache[0].classes[18].fresh = 1 << 2;
+	f->cache[0].classes[18].fresh_at = off[0];
+	assert_int_equal(stoai_heap_free(seat, off[20]), 0);
+	assert_int_equal(stoai_heap_free(seat, off[2]), -EINVAL);
+	f->cache[0].classes[18].fresh = 0;
+}
+
+static void
+remote_frees(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), b = fixture_alloc(f, 0, 64);
+
+	(void)state;
+	stoai_heap_publish(fixture_as(f, 0), a);
+	fixture_as(f, 1);
+	assert_int_equal(stoai_heap_free(&f->seat[1], b), -EINVAL);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), 0);
+	assert_int_equal(remote_of(f, 0)[0], 1);
+	assert_int_equal(bits_of(f, 0)->pub, 1);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL);
+	assert_int_equal(stoai_heap_usable(&f->seg, a), 0);
+	assert_int_equal(stoai_heap_block(&f->seg, a + 3), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), -EINVAL);
+	assert_int_equal(stoai_heap_free(&f->seat[2], a), -EINVAL);
+	fixture_as(f, 0);
+	assert_int_equal(stoai_heap_free(&f->seat[0], a), -EINVAL);
+	assert_int_equal(remote_of(f, 0)[0], 1);
+	assert_int_equal(stoai_slab_harvest(&f->seg, 0, 3), 1);
+	assert_int_equal(remote_of(f, 0)[0], 0);
+	assert_int_equal(bits_of(f, 0)->pub, 0);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL & ~UINT64_C(1));
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), -EINVAL);
+}
+
+static void
+harvest_barrier_holds(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), b = fixture_alloc(f, 0, 64);
+
+	(void)state;
+	stoai_heap_publish(&f->seat[0], a);
+	stoai_heap_publish(&f->seat[0], b);
+	fixture_as(f, 1);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[1], b), 0);
+	f->seat[1].slot->freeing = a;
+	assert_int_equal(stoai_slab_harvest(&f->seg, 0, 3), 1);
+	assert_int_equal(remote_of(f, 0)[0], 1);
+	assert_int_equal(bits_of(f, 0)->pub, 1);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL & ~UINT64_C(2));
+	f->seat[1].slot->freeing = 0;
+	assert_int_equal(stoai_slab_harvest(&f->seg, 0, 3), 1);
+	assert_int_equal(remote_of(f, 0)[0], 0);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL & ~UINT64_C(3));
+}
+
+/* Killed in a harvest: published is gone, the remote bit is there. */
+static void
+harvest_left_half(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), off;
+
+	(void)state;
+	stoai_heap_publish(&f->seat[0], a);
+	fixture_as(f, 1);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), 0);
+	bits_of(f, 0)->pub = 0;
+	fixture_recover(f, 0);
+	assert_int_equal(bits_of(f, 0)->alloc, 0);
+	assert_int_equal(remote_of(f, 0)[0], 1);
+	assert_check();
+	/* who adopts it gets each block once */
+	for (uint64_t seen = 0, i = 0; i < 256; i++) {
+		off = fixture_alloc(f, 1, 64);
+		assert_int_equal(span_of(f, off), 0);
+		seen += off == a;
+		assert_true(seen <= 1);
+	}
+	assert_int_equal(remote_of(f, 0)[0], 0);
+}
+
+static void
+recovery_abandons(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), big = 0;
+
+	(void)state;
+	(void)fixture_alloc(f, 0, 64);
+	stoai_heap_publish(&f->seat[0], a);
+	big = fixture_alloc(f, 0, 40000);
+	assert_int_equal(table_of(f)[1], large_word(0, 3));
+	fixture_recover(f, 0);
+	assert_int_equal(bits_of(f, 0)->alloc, 1);
+	assert_int_equal(bits_of(f, 0)->pub, 1);
+	assert_int_equal(stoai_meta_at(&f->seg, 0)->owner, UINT64_C(1) << 32);
+	assert_int_equal(table_of(f)[1], free_word(3));
+	assert_int_equal(stoai_heap_usable(&f->seg, big), 0);
+	/* again: nothing is left to do */
+	f->seat[0].slot->regions = 1;
+	assert_int_equal(stoai_heap_recover(&f->seg, 0), 0);
+	assert_int_equal(bits_of(f, 0)->alloc, 1);
+	/* another adopts it, whatever generation it has */
+	assert_int_equal(fixture_alloc(f, 2, 64), a + 64);
+	assert_int_equal(stoai_meta_at(&f->seg, 0)->owner,
+		UINT64_C(1) << 32 | f->seat[2].word);
+	/* the dead slot's next life is not the owner */
+	fixture_as(f, 0);
+	assert_int_equal(stoai_heap_free(&f->seat[0], a + 64), -EINVAL);
+	assert_int_equal(stoai_heap_free(&f->seat[0], a), 0);
+	assert_int_equal(remote_of(f, 0)[0], 1);
+}
+
+/* ---- runs ---- */
+
+static void
+large_runs(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 8193), b = fixture_alloc(f, 0, 50000);
+
+	(void)state;
+	assert_int_equal(span_of(f, a), 0);
+	fill(large_word(0, 1), 1, 0);
+	fill(large_word(0, 4), 4, 1);
+	assert_int_equal(table_of(f)[5], free_word(59));
+	assert_int_equal(stoai_heap_usable(&f->seg, b), 4 * 16384);
+	assert_int_equal(stoai_heap_usable(&f->seg, b + 16384), 0);
+	assert_int_equal(stoai_heap_block(&f->seg, b + 16384 * 3 + 5), b);
+	stoai_heap_publish(seat, b);
+	fill(large_word(0, 4) | STOAI_SPAN_PUBLISHED, 4, 1);
+	fixture_as(f, 1);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), -EINVAL);
+	assert_int_equal(stoai_heap_free(&f->seat[1], b + 16384), -EINVAL);
+	assert_int_equal(stoai_heap_free(&f->seat[1], b), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[1], b), -EINVAL);
+	assert_int_equal(table_of(f)[1], free_word(4));
+	fixture_as(f, 0);
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	assert_int_equal(stoai_heap_free(seat, a), -EINVAL);
+	assert_int_equal(table_of(f)[0], free_word(1));
+	/* the next search begins behind, comes round, and joins */
+	assert_int_equal(span_of(f, fixture_alloc(f, 0, 60 * 16384)), 0);
+	fill(large_word(0, 60), 60, 0);
+	assert_int_equal(table_of(f)[60], free_word(4));
+}
+
+static void
+aligned_run_cuts(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t first = f->seg.heap_off >> 14, span, off;
+
+	(void)state;
+	(void)fixture_alloc(f, 0, 16384);
+	assert_int_equal(stoai_heap_alloc(seat, 2 * 16384, 8 * 16384, &off), 0);
+	assert_int_equal(off % (8 * 16384), 0);
+	span = span_of(f, off);
+	assert_int_equal((first + span) % 8, 0);
+	assert_true(span >= 1);
+	fill(large_word(0, 2), 2, span);
+	if (span > 1)
+		assert_int_equal(table_of(f)[1], free_word(span - 1));
+	assert_int_equal(table_of(f)[span + 2], free_word(64 - span - 2));
+	assert_int_equal(stoai_header(&f->seg)->cursor, span + 2);
+}
+
+/* A cutter that was killed before it shortened the head. */
+static void
+cut_left_half(void **state)
+{
+	(void)state;
+	(void)fixture_as(f, 1);
+	f->seat[0].slot->regions = UINT64_MAX;
+	table_of(f)[11] = body_word(1);
+	table_of(f)[12] = free_word(52);
+	table_of(f)[10] = large_word(0, 2);
+	assert_check();
+	assert_int_equal(
+		stoai_heap_usable(&f->seg, stoai_span_off(&f->seg, 10)),
+		2 * 16384);
+	fixture_recover(f, 0);
+	assert_int_equal(table_of(f)[10], free_word(2));
+	assert_int_equal(span_of(f, fixture_alloc(f, 1, 64 * 16384)), 0);
+	fill(large_word(1, 64), 64, 0);
+}
+
+static void
+join_moves_cursor(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 16384), b = fixture_alloc(f, 0, 16384);
+	uint64_t word;
+
+	(void)state;
+	(void)fixture_alloc(f, 0, 16384);
+	assert_int_equal(stoai_heap_free(fixture_as(f, 0), a), 0);
+	assert_int_equal(stoai_heap_free(fixture_as(f, 0), b), 0);
+	stoai_header(&f->seg)->cursor = 1;
+	assert_int_equal(stoai_run_join(&f->seg, 0, 64, false, &word), 2);
+	assert_int_equal(word, free_word(2));
+	assert_int_equal(table_of(f)[0], free_word(2));
+	assert_int_equal(stoai_header(&f->seg)->cursor, 0);
+}
+
+static void
+join_barrier_holds(void **state)
+{
+	uint64_t off[4], word;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		off[i] = fixture_alloc(f, 0, 16384 * 2);
+	fixture_as(f, 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(stoai_heap_free(&f->seat[0], off[i]), 0);
+	f->seat[3].slot->freeing = off[2];
+	stoai_header(&f->seg)->cursor = 0;
+	assert_int_equal(stoai_run_join(&f->seg, 0, 64, false, &word), 4);
+	assert_int_equal(table_of(f)[0], free_word(4));
+	assert_int_equal(table_of(f)[4], free_word(2));
+	assert_int_equal(stoai_run_join(&f->seg, 4, 64, false, &word), 0);
+	assert_int_equal(table_of(f)[4], free_word(2));
+	/* inside the run counts, and so does its last byte */
+	f->seat[3].slot->freeing = off[3] - 1;
+	assert_int_equal(stoai_run_join(&f->seg, 4, 64, false, &word), 0);
+	/* who takes a run passes it by */
+	assert_int_equal(span_of(f, fixture_alloc(f, 1, 5 * 16384)), 6);
+	assert_int_equal(span_of(f, fixture_alloc(f, 1, 4 * 16384)), 11);
+	f->seat[3].slot->freeing = 0;
+	assert_int_equal(span_of(f, fixture_alloc(f, 1, 49 * 16384)), 15);
+	assert_int_equal(span_of(f, fixture_alloc(f, 1, 6 * 16384)), 0);
+}
+
+/* ---- frees for a log ---- */
+
+static void
+logged_own(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), done = 0;
+	struct stoai_slot *slot = f->seat[0].slot;
+
+	(void)state;
+	stoai_heap_publish(&f->seat[0], a);
+	assert_int_equal(stoai_heap_free_logged(&f->seg, 0, a, &done, 7), 0);
+	assert_int_equal(done, 7);
+	assert_int_equal(slot->freeing, 0);
+	assert_int_equal(bits_of(f, 0)->pub, 0);
+	assert_int_equal(
+		stoai_heap_free_logged(&f->seg, 0, a, &done, 8), -EINVAL);
+	assert_int_equal(done, 8);
+	assert_int_equal(slot->freeing, 0);
+	assert_int_equal(fixture_alloc(f, 0, 64), a);
+	assert_int_equal(fixture_alloc(f, 0, 64), a + 64);
+}
+
+static void
+logged_for_the_dead(void **state)
+{
+	uint64_t own = fixture_alloc(f, 0, 64), done = 0;
+	uint64_t other = fixture_alloc(f, 1, 64),
+		 big = fixture_alloc(f, 1, 20000);
+
+	(void)state;
+	stoai_heap_publish(fixture_as(f, 0), own);
+	stoai_heap_publish(fixture_as(f, 1), other);
+	stoai_heap_publish(fixture_as(f, 1), big);
+	fixture_as(f, 2);
+	/* slot 0 died at once, or after each effect: asked for twice each */
+	for (uint64_t i = 0; i < 2; i++) {
+		if (i)
+			f->seat[0].slot->freeing = own;
+		assert_int_equal(
+			stoai_heap_free_logged(&f->seg, 0, own, &done, 1), 0);
+		assert_int_equal(bits_of(f, 0)->pub, 0);
+		assert_int_equal(bits_of(f, 0)->alloc, FULL);
+	}
+	for (uint64_t i = 0; i < 2; i++) {
+		if (i)
+			f->seat[0].slot->freeing = other;
+		assert_int_equal(
+			stoai_heap_free_logged(&f->seg, 0, other, &done, 2), 0);
+		assert_int_equal(remote_of(f, 1)[0], 1);
+	}
+	for (uint64_t i = 0; i < 2; i++) {
+		if (i)
+			f->seat[0].slot->freeing = big;
+		assert_int_equal(
+			stoai_heap_free_logged(&f->seg, 0, big, &done, 3), 0);
+		assert_int_equal(table_of(f)[2], free_word(2));
+	}
+	assert_int_equal(done, 3);
+	assert_int_equal(f->seat[0].slot->freeing, 0);
+	/* nonsense in a dead thread's log */
+	assert_int_equal(
+		stoai_heap_free_logged(&f->seg, 0, own + 8, &done, 4), -EINVAL);
+	assert_int_equal(
+		stoai_heap_free_logged(&f->seg, 0, 1, &done, 5), -EINVAL);
+	assert_int_equal(done, 5);
+}
+
+static void
+unpublish_own(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), big = fixture_alloc(f, 0, 20000);
+
+	(void)state;
+	fixture_as(f, 0);
+	stoai_heap_publish(&f->seat[0], a);
+	stoai_heap_publish(&f->seat[0], big);
+	stoai_heap_unpublish(&f->seg, 0, a);
+	stoai_heap_unpublish(&f->seg, 0, big);
+	assert_int_equal(bits_of(f, 0)->pub, 0);
+	assert_int_equal(table_of(f)[1], free_word(2));
+	stoai_heap_unpublish(&f->seg, 0, a);
+	stoai_heap_unpublish(&f->seg, 0, big);
+	stoai_heap_unpublish(&f->seg, 0, 12345);
+	assert_int_equal(fixture_alloc(f, 0, 64), a);
+	assert_int_equal(fixture_alloc(f, 0, 64), a + 64);
+}
+
+static void
+unpublish_for_the_dead(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), big = fixture_alloc(f, 0, 20000);
+
+	(void)state;
+	fixture_as(f, 0);
+	stoai_heap_publish(&f->seat[0], a);
+	stoai_heap_publish(&f->seat[0], big);
+	fixture_as(f, 1);
+	for (int i = 0; i < 2; i++) {
+		stoai_heap_unpublish(&f->seg, 0, a);
+		stoai_heap_unpublish(&f->seg, 0, big);
+		assert_int_equal(bits_of(f, 0)->pub, 0);
+		assert_int_equal(bits_of(f, 0)->alloc, FULL);
+		assert_int_equal(table_of(f)[1], large_word(0, 2));
+	}
+	/* another's are let alone */
+	stoai_heap_unpublish(&f->seg, 1, a);
+	assert_int_equal(bits_of(f, 0)->alloc, FULL);
+	fixture_recover(f, 0);
+	assert_int_equal(bits_of(f, 0)->alloc, 0);
+	assert_int_equal(table_of(f)[1], free_word(2));
+}
+
+/* ---- any size and alignment ---- */
+
+static void
+alignments(void **state)
+{
+	static const uint64_t sizes[] = {1, 15, 16, 17, 48, 65, 100, 500, 1024,
+		1025, 3000, 8192, 8193, 16384, 16385, 50000};
+	struct stoai_seat *seat = fixture_as(f, 0);
+
+	(void)state;
+	for (uint64_t align = 1; align <= 128 * KIB; align *= 2)
+		for (size_t i = 0; i < STOAI_COUNT(sizes); i++) {
+			uint64_t off[3];
+
+			for (int k = 0; k < 3; k++) {
+				if (stoai_heap_alloc(
+					    seat, sizes[i], align, &off[k]))
+					fail_msg("%llu by %llu: %s",
+						(unsigned long long)sizes[i],
+						(unsigned long long)align,
+						stoa_error_text());
+				assert_int_equal(off[k] % align, 0);
+				assert_int_equal(off[k] % 16, 0);
+				assert_true(stoai_heap_usable(&f->seg,
+						    off[k]) >= sizes[i]);
+				memset(stoai_at(&f->seg, off[k]), k + 1,
+					sizes[i]);
+			}
+			for (int k = 0; k < 3; k++) {
+				const char *p = stoai_at(&f->seg, off[k]);
+
+				assert_int_equal(p[0], k + 1);
+				assert_int_equal(p[sizes[i] - 1], k + 1);
+				assert_int_equal(
+					stoai_heap_free(seat, off[k]), 0);
+			}
+		}
+	stoai_heap_relax(seat);
+	assert_true(heap_is_whole(f));
+}
+
+static void
+alignment_refused(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off = 77;
+
+	(void)state;
+	assert_int_equal(stoai_heap_alloc(seat, 1, 0, &off), -EINVAL);
+	assert_int_equal(stoai_heap_alloc(seat, 1, 24, &off), -EINVAL);
+	assert_int_equal(stoai_heap_alloc(seat, 1, 4 * MIB, &off), -EINVAL);
+	assert_int_equal(off, 77);
+	assert_int_equal(stoai_heap_alloc(seat, 0, 1, &off), 0);
+	assert_int_equal(stoai_heap_usable(&f->seg, off), 16);
+}
+
+static void
+places(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 100), big = fixture_alloc(f, 0, 40000);
+
+	(void)state;
+	assert_int_equal(stoai_heap_block(&f->seg, a + 111), a);
+	assert_int_equal(stoai_heap_block(&f->seg, a + 112), a + 112);
+	assert_int_equal(stoai_heap_block(&f->seg, a - 1), 0);
+	assert_int_equal(stoai_heap_usable(&f->seg, a + 1), 0);
+	assert_true(stoai_heap_writable(&f->seg, a, 16384));
+	assert_true(stoai_heap_writable(&f->seg, a, 16384 * 4));
+	assert_false(stoai_heap_writable(&f->seg, a, 16384 * 4 + 1));
+	assert_true(stoai_heap_writable(&f->seg, big + 16384, 16384 * 2));
+	assert_false(stoai_heap_writable(&f->seg, a - 1, 2));
+	assert_false(stoai_heap_writable(&f->seg, a, UINT64_MAX));
+	assert_false(stoai_heap_writable(&f->seg, UINT64_MAX, 2));
+	assert_true(stoai_heap_writable(&f->seg, a, 0));
+	/* a BODY left over in a free run is none */
+	assert_int_equal(stoai_heap_free(fixture_as(f, 0), big), 0);
+	assert_false(stoai_heap_writable(&f->seg, big + 16384, 1));
+	assert_int_equal(stoai_heap_block(&f->seg, big + 16384), 0);
+}
+
+/* ---- limits and growth ---- */
+
+static void
+limit_says_so(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off[64], one, n = 0;
+
+	(void)state;
+	while (n < 64 && !stoai_heap_alloc(seat, 16384, 16, &off[n]))
+		n++;
+	assert_int_equal(n, 64);
+	assert_int_equal(stoai_heap_alloc(seat, 800 * KIB, 16, &one), -ENOSPC);
+	assert_string_equal(stoa_error_text(),
+		"fixture: no memory: 1.0 MiB of 1.0 MiB used, 800.0 KiB wanted "
+		"in one piece; raise .limit");
+	assert_int_equal(stoai_heap_alloc(seat, 16, 16, &one), -ENOSPC);
+	assert_int_equal(stoai_heap_alloc(seat, UINT64_MAX, 16, &one), -ENOSPC);
+	assert_int_equal(stoai_heap_grow(seat, 1), -ENOSPC);
+	assert_int_equal(stoai_heap_free(seat, off[5]), 0);
+	assert_int_equal(stoai_heap_alloc(seat, 16, 16, &one), 0);
+	assert_int_equal(span_of(f, one), span_of(f, off[5]));
+}
+
+static void
+grows(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	struct stat st;
+	uint64_t off, blocks;
+
+	(void)state;
+	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
+	blocks = (uint64_t)st.st_blocks;
+	assert_int_equal(stoai_span_count(&f->seg), 64);
+	assert_int_equal(stoai_heap_grow(seat, 1), 0);
+	assert_int_equal(stoai_span_count(&f->seg), 65);
+	assert_int_equal(table_of(f)[64], free_word(1));
+	assert_int_equal(
+		stoai_header(&f->seg)->committed, f->seg.heap_off + 65 * 16384);
+	assert_int_equal(f->seg.committed, f->seg.heap_off + 65 * 16384);
+	assert_int_equal(stoai_heap_alloc(seat, 2 * MIB, 16, &off), 0);
+	assert_int_equal(stoai_span_count(&f->seg), 65 + 128);
+	memset(stoai_at(&f->seg, off), 1, 2 * MIB);
+	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
+	assert_true((uint64_t)st.st_blocks >= blocks + 129 * 32);
+	assert_int_equal(stoai_heap_grow(seat, 4 * MIB), -ENOSPC);
+	assert_int_equal(stoai_heap_grow(seat, (256 - 193) * 16384), 0);
+	assert_int_equal(stoai_span_count(&f->seg), 256);
+	/* another process's copy of the end is older: it looks again */
+	f->seg.committed = f->seg.heap_off;
+	assert_true(stoai_in_heap(&f->seg, off, 2 * MIB));
+}
+
+static int fail_allocate; /* so many succeed first */
+
+static int
+full_system(enum stoai_os_call call)
+{
+	if (call != STOAI_OS_ALLOCATE)
+		return 0;
+	return fail_allocate-- > 0 ? 0 : -ENOSPC;
+}
+
+static void
+system_is_full(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off = 0;
+
+	(void)state;
+	stoai_os_fault = full_system;
+	for (int i = 0; i < 4; i++) {
+		fail_allocate = i / 2;
+		assert_int_equal(
+			stoai_heap_alloc(seat, 2 * MIB, 16, &off), -ENOSPC);
+		assert_non_null(
+			strstr(stoa_error_text(), "file system is full"));
+		assert_int_equal(stoai_span_count(&f->seg), 64);
+		assert_check();
+	}
+	/* as much as is wanted may be there, when more is not */
+	fail_allocate = 2;
+	assert_int_equal(stoai_heap_alloc(seat, MIB - 16384, 16, &off), 0);
+	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -ENOSPC);
+	stoai_os_fault = NULL;
+	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), 0);
+}
+
+static void
+trims(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 256 * KIB),
+		 b = fixture_alloc(f, 0, 64);
+	uint64_t c = fixture_alloc(f, 0, 256 * KIB), off;
+	struct stat st;
+	uint64_t blocks;
+
+	(void)state;
+	stoai_heap_publish(seat, b);
+	memset(stoai_at(&f->seg, a), 1, 256 * KIB);
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
+	blocks = (uint64_t)st.st_blocks;
+	assert_int_equal(stoai_heap_trim(seat), MIB - 17 * 16384);
+	assert_int_equal(table_of(f)[0], free_word(16) | STOAI_SPAN_PUNCHED);
+	assert_int_equal(table_of(f)[33], free_word(31) | STOAI_SPAN_PUNCHED);
+	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
+	assert_int_equal((uint64_t)st.st_blocks, blocks - 47 * 32);
+	assert_int_equal(stoai_heap_trim(seat), 0);
+	assert_check();
+	/* asked for again; joined only when nothing else will do */
+	assert_int_equal(stoai_heap_free(seat, c), 0);
+	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), 0);
+	assert_int_equal(span_of(f, off), 33);
+	assert_int_equal(table_of(f)[33], large_word(0, 16));
+	assert_int_equal(table_of(f)[49], free_word(15) | STOAI_SPAN_PUNCHED);
+	assert_int_equal(stoai_heap_free(seat, off), 0);
+	assert_int_equal(stoai_heap_alloc(seat, 272 * KIB, 16, &off), 0);
+	assert_int_equal(span_of(f, off), 17);
+	assert_int_equal(table_of(f)[34], free_word(15));
+	assert_int_equal(stoai_heap_free(seat, off), 0);
+	assert_int_equal(stoai_heap_alloc(seat, 600 * KIB, 16, &off), 0);
+	assert_int_equal(table_of(f)[17], large_word(0, 38));
+	assert_int_equal(table_of(f)[55], free_word(9) | STOAI_SPAN_PUNCHED);
+	memset(stoai_at(&f->seg, off), 1, 600 * KIB);
+}
+
+static void
+punched_and_full(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 256 * KIB), off;
+
+	(void)state;
+	assert_int_equal(stoai_heap_trim(seat), MIB - 256 * KIB);
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	stoai_os_fault = full_system;
+	fail_allocate = 0;
+	/* the search begins at the punched run, and goes elsewhere */
+	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), 0);
+	assert_int_equal(off, a);
+	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), -ENOSPC);
+	assert_non_null(strstr(stoa_error_text(), "file system is full"));
+	stoai_os_fault = NULL;
+	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), 0);
+	assert_check();
+	/* killed while it asks for pages: still without them */
+	table_of(f)[span_of(f, off)] |= STOAI_SPAN_PUNCHED;
+	assert_check();
+	fixture_recover(f, 0);
+	assert_int_equal(table_of(f)[span_of(f, off)],
+		free_word(16) | STOAI_SPAN_PUNCHED);
+}
+
+/* ---- hoarding ---- */
+
+static void
+empty_slabs_go_back(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off[2048];
+
+	(void)state;
+	for (int i = 0; i < 2048; i++)
+		off[i] = fixture_alloc(f, 0, 64);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(table_of(f)[i], slab_word);
+	for (int i = 0; i < 2048; i++)
+		assert_int_equal(stoai_heap_free(seat, off[i]), 0);
+	/* all but the one in use, and what the stack's blocks lie in */
+	assert_int_equal(table_of(f)[0], free_word(1));
+	assert_int_equal(table_of(f)[1], free_word(1));
+	assert_int_equal(table_of(f)[5], free_word(1));
+	assert_int_equal(table_of(f)[7], slab_word);
+	stoai_heap_relax(seat);
+	assert_true(heap_is_whole(f));
+}
+
+static void
+relax_lets_others_in(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), b = fixture_alloc(f, 0, 96);
+
+	(void)state;
+	stoai_heap_publish(fixture_as(f, 0), a);
+	f->seat[0].lane->cursor += 16; /* a transaction is open: keep them */
+	stoai_heap_relax(&f->seat[0]);
+	assert_int_equal(
+		(uint32_t)stoai_meta_at(&f->seg, 0)->owner, f->seat[0].word);
+	f->seat[0].lane->cursor -= 16;
+	stoai_heap_relax(&f->seat[0]);
+	assert_int_equal((uint32_t)stoai_meta_at(&f->seg, 0)->owner, 0);
+	assert_int_equal(bits_of(f, 0)->alloc, 1);
+	/* with a transient it stays */
+	assert_int_equal(
+		(uint32_t)stoai_meta_at(&f->seg, 1)->owner, f->seat[0].word);
+	assert_int_equal(bits_of(f, 1)->alloc, 1);
+	assert_check();
+	assert_int_equal(fixture_alloc(f, 1, 64), a + 64);
+	/* and who relaxed goes on with what he has */
+	assert_int_equal(fixture_alloc(f, 0, 96), b + 96);
+	assert_int_equal(span_of(f, fixture_alloc(f, 0, 64)), 2);
+}
+
+/* What the dead left empty but for remote frees serves any class. */
+static void
+abandoned_are_swept(void **state)
+{
+	uint64_t off[64 * 2], n = 0, one;
+
+	(void)state;
+	while (!stoai_heap_alloc(fixture_as(f, 0), 8192, 16, &off[n])) {
+		stoai_heap_publish(&f->seat[0], off[n]);
+		n++;
+	}
+	assert_int_equal(n, 128);
+	fixture_recover(f, 0);
+	fixture_as(f, 1);
+	for (uint64_t i = 0; i < 6; i++)
+		assert_int_equal(stoai_heap_free(&f->seat[1], off[i]), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[1], off[7]), 0);
+	f->seat[2].slot->freeing = off[0]; /* not yet */
+	assert_int_equal(stoai_heap_alloc(&f->seat[1], 32768, 16, &one), 0);
+	assert_int_equal(span_of(f, one), 1);
+	assert_int_equal(
+		stoai_heap_alloc(&f->seat[1], 16384, 16, &one), -ENOSPC);
+	f->seat[2].slot->freeing = 0;
+	assert_int_equal(stoai_heap_alloc(&f->seat[1], 16384, 16, &one), 0);
+	assert_int_equal(span_of(f, one), 0);
+	assert_int_equal(stoai_heap_alloc(&f->seat[1], 8192, 16, &one), 0);
+	assert_int_equal(one, off[7]);
+}
+
+/* A living owner's slab whose blocks others freed is found by its owner. */
+static void
+own_slabs_are_found(void **state)
+{
+	uint64_t off[64 * 2], one;
+
+	(void)state;
+	for (uint64_t i = 0; i < 128; i++) {
+		off[i] = fixture_alloc(f, 0, 8192);
+		stoai_heap_publish(&f->seat[0], off[i]);
+	}
+	fixture_as(f, 1);
+	assert_int_equal(stoai_heap_free(&f->seat[1], off[20]), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[1], off[100]), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[1], off[101]), 0);
+	one = fixture_alloc(f, 0, 8192);
+	assert_true(one == off[20] || one == off[100] || one == off[101]);
+	(void)fixture_alloc(f, 0, 8192);
+	(void)fixture_alloc(f, 0, 8192);
+	assert_int_equal(
+		stoai_heap_alloc(&f->seat[0], 8192, 16, &one), -ENOSPC);
+	assert_int_equal(stoai_heap_free(fixture_as(f, 0), off[0]), 0);
+	assert_int_equal(stoai_heap_free(&f->seat[0], off[1]), 0);
+	assert_int_equal(stoai_heap_alloc(&f->seat[0], 16384, 16, &one), 0);
+}
+
+/* 64 KiB: four threads with eight sizes each, and nobody is shut out. */
+static void
+small_segment(void **state)
+{
+	uint64_t off;
+
+	(void)state;
+	assert_int_equal(f->seg.span_shift, 12);
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint64_t size = 16; size <= 64; size += 16)
+			(void)fixture_alloc(f, i, size);
+	for (uint32_t i = 0; i < 4; i++)
+		stoai_heap_relax(fixture_as(f, i));
+	/* a larger class helps out when there is no span */
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(
+			stoai_heap_alloc(fixture_as(f, i), 40, 16, &off), 0);
+	for (uint32_t i = 0; i < 4; i++)
+		for (int k = 0; k < 20; k++)
+			(void)fixture_alloc(f, i, 64);
+	assert_int_equal(
+		stoai_heap_alloc(fixture_as(f, 0), 200, 16, &off), -ENOSPC);
+	assert_int_equal(stoai_heap_alloc(fixture_as(f, 0), 24, 8, &off), 0);
+	assert_true(stoai_heap_usable(&f->seg, off) >= 24);
+}
+
+static void
+buffer_is_whole(void **state)
+{
+	struct heap_fixture *g = fixture_open(4 * KIB, 64 * KIB, false);
+
+	(void)state;
+	assert_int_equal(g->seg.span_shift, 8);
+	assert_int_equal(stoai_span_count(&g->seg), 16);
+	g->seg.caller_memory = true;
+	assert_int_equal(stoai_heap_format(&g->seg, 4 * KIB), 0);
+	assert_int_equal(stoai_span_count(&g->seg), 256);
+	assert_int_equal(table_of(g)[0], free_word(256));
+	assert_int_equal(stoai_heap_trim(fixture_as(g, 0)), 0);
+	fixture_close(g);
+}
+
+/* ---- sums ---- */
+
+static int
+count_block(void *user, uint64_t off, uint64_t size)
+{
+	uint64_t *sum = user;
+
+	sum[0]++;
+	sum[1] += size;
+	assert_true(off > sum[2]);
+	sum[2] = off;
+	return sum[0] == sum[3] ? 5 : 0;
+}
+
+static void
+statistics(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), sum[4] = {0};
+	uint64_t big = fixture_alloc(f, 0, 20000);
+	struct stoai_heap_stat s;
+
+	(void)state;
+	stoai_heap_publish(&f->seat[0], a);
+	stoai_heap_publish(&f->seat[0], big);
+	(void)fixture_alloc(f, 0, 30000);
+	stoai_heap_statistics(&f->seg, &s);
+	assert_int_equal(s.committed, MIB);
+	assert_int_equal(s.used, 64 + 32768);
+	assert_int_equal(s.blocks, 2);
+	assert_int_equal(s.transient, 63 * 64 + 32768);
+	assert_int_equal(stoai_heap_each(&f->seg, count_block, sum), 0);
+	assert_int_equal(sum[0], 2);
+	assert_int_equal(sum[1], 64 + 32768);
+	sum[0] = sum[2] = 0;
+	sum[3] = 1;
+	assert_int_equal(stoai_heap_each(&f->seg, count_block, sum), 5);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), 0);
+	stoai_heap_statistics(&f->seg, &s);
+	assert_int_equal(s.blocks, 1);
+	assert_int_equal(s.used, 32768);
+}
+
+/* ---- every invariant, broken once ---- */
+
+static void
+expect_broken(const char *invariant)
+{
+	assert_int_equal(stoai_heap_check(&f->seg), -EBADMSG);
+	if (strncmp(stoa_error_text(), invariant, strlen(invariant)))
+		fail_msg("%s, not %s", stoa_error_text(), invariant);
+}
+
+#define BREAK64(place, value, text) \
+ do { \
+  uint64_t *place_ = (place), kept_ = *place_; \
+  *place_ = (value); \
+  expect_broken(text); \
+  *place_ = kept_; \
+  assert_check(); \
+ } while (0)
+
+static void
+check_table(void **state)
+{
+	uint64_t *t = table_of(f);
+
+	(void)state;
+	(void)fixture_alloc(f, 0, 64);
+	(void)fixture_alloc(f, 0, 40000);
+	stoai_heap_publish(&f->seat[0], fixture_alloc(f, 0, 40000));
+	BREAK64(&t[0], body_word(1), "heap I1:");
+	BREAK64(&t[0], 0, "heap I1:");
+	BREAK64(&t[7], free_word(58), "heap I1:");
+	BREAK64(&t[7], free_word(56), "heap I1:");
+	BREAK64(&t[3], free_word(1), "heap I2:");
+	BREAK64(&t[3], body_word(1), "heap I2:");
+	BREAK64(&t[0], slab_word | STOAI_SPAN_PUBLISHED, "heap I3:");
+	BREAK64(&t[1], large_word(0, 3) | (uint64_t)0x1ff << 44, "heap I7:");
+	BREAK64(&t[4], t[4] | STOAI_SPAN_PUNCHED, "heap I9:");
+	BREAK64(&t[7], t[7] | STOAI_SPAN_PUBLISHED, "heap I9:");
+	BREAK64(&f->seat[0].slot->regions, 0, "heap I7:");
+	BREAK64(&stoai_header(&f->seg)->cursor, 2, "heap I10:");
+	BREAK64(&stoai_header(&f->seg)->cursor, 64, "heap I10:");
+	BREAK64(&stoai_header(&f->seg)->committed, f->seg.heap_off, "heap I8:");
+	BREAK64(&stoai_header(&f->seg)->committed, f->seg.size + 16384,
+		"heap I8:");
+	BREAK64(&stoai_header(&f->seg)->committed, f->seg.size - 1, "heap I8:");
+	BREAK64(&f->seat[2].slot->freeing, 8, "heap I11:");
+	BREAK64(&f->seat[2].slot->freeing, f->seg.size, "heap I11:");
+}
+
+static void
+check_slabs(void **state)
+{
+	struct stoai_meta *meta = stoai_meta_at(&f->seg, 0);
+	uint64_t a = fixture_alloc(f, 0, 96);
+
+	(void)state;
+	stoai_heap_publish(&f->seat[0], a);
+	meta->class_index = 99;
+	expect_broken("heap I3:");
+	meta->class_index = 4;
+	expect_broken("heap I3:");
+	meta->class_index = 5;
+	meta->blocks++;
+	expect_broken("heap I3:");
+	meta->blocks--;
+	assert_int_equal(meta->blocks, 170);
+	BREAK64(&bits_of(f, 0)[2].alloc, UINT64_C(1) << 42, "heap I4:");
+	BREAK64(&bits_of(f, 0)[3].pub, 1, "heap I4:");
+	BREAK64(&remote_of(f, 0)[2], UINT64_C(1) << 42, "heap I4:");
+	BREAK64(&bits_of(f, 0)[1].pub, UINT64_C(1) << 63, "heap I5:");
+	BREAK64(&meta->owner, UINT64_C(1) << 32, "heap I6:");
+	BREAK64(&meta->owner, meta->owner + 512, "heap I7:");
+	BREAK64(&meta->owner, meta->owner | 0x1ff, "heap I7:");
+	BREAK64(&meta->owner, meta->owner + 1, "heap I7:");
+}
+
+/* Nothing in the metas makes an owner reach beyond them. */
+static void
+damaged_metas(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 96), off;
+
+	(void)state;
+	stoai_heap_publish(seat, a);
+	for (uint32_t i = 0; i < 100; i++) {
+		stoai_meta_at(&f->seg, 0)->class_index = i;
+		for (uint64_t in = 0; in < 16384; in += 16)
+			if (i != 5) {
+				(void)stoai_heap_usable(&f->seg, a + in);
+				(void)stoai_heap_block(&f->seg, a + in);
+			}
+		if (i >= 32)
+			assert_int_equal(stoai_heap_free(seat, a), -EINVAL);
+	}
+	stoai_meta_at(&f->seg, 0)->class_index = 5;
+	table_of(f)[1] = free_word(70);
+	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -EBADMSG);
+	table_of(f)[1] = body_word(9);
+	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -EBADMSG);
+	assert_int_equal(stoai_heap_usable(&f->seg, a + 16384), 0);
+	table_of(f)[1] = large_word(0, 70);
+	assert_int_equal(stoai_heap_usable(&f->seg, a + 16384), 0);
+	seat->slot->regions = UINT64_MAX;
+	assert_int_equal(stoai_heap_recover(&f->seg, 0), -EBADMSG);
+	table_of(f)[1] = free_word(63);
+}
+
+#define MIB_TEST(t)   cmocka_unit_test_setup_teardown(t, open_mib, close_it)
+#define FILE_TEST(t)  cmocka_unit_test_setup_teardown(t, open_file, close_it)
+#define SMALL_TEST(t) cmocka_unit_test_setup_teardown(t, open_small, close_it)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(classes),
+		cmocka_unit_test(reciprocals),
+		MIB_TEST(alloc_publish_free),
+		MIB_TEST(double_free_own),
+		MIB_TEST(mark_by_chance),
+		MIB_TEST(fresh_is_exact),
+		MIB_TEST(remote_frees),
+		MIB_TEST(harvest_barrier_holds),
+		MIB_TEST(harvest_left_half),
+		MIB_TEST(recovery_abandons),
+		MIB_TEST(large_runs),
+		MIB_TEST(aligned_run_cuts),
+		MIB_TEST(cut_left_half),
+		MIB_TEST(join_moves_cursor),
+		MIB_TEST(join_barrier_holds),
+		MIB_TEST(logged_own),
+		MIB_TEST(logged_for_the_dead),
+		MIB_TEST(unpublish_own),
+		MIB_TEST(unpublish_for_the_dead),
+		MIB_TEST(alignments),
+		MIB_TEST(alignment_refused),
+		MIB_TEST(places),
+		MIB_TEST(limit_says_so),
+		FILE_TEST(grows),
+		FILE_TEST(system_is_full),
+		FILE_TEST(trims),
+		FILE_TEST(punched_and_full),
+		MIB_TEST(empty_slabs_go_back),
+		MIB_TEST(relax_lets_others_in),
+		MIB_TEST(abandoned_are_swept),
+		MIB_TEST(own_slabs_are_found),
+		SMALL_TEST(small_segment),
+		cmocka_unit_test(buffer_is_whole),
+		MIB_TEST(statistics),
+		MIB_TEST(check_table),
+		MIB_TEST(check_slabs),
+		MIB_TEST(damaged_metas),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
