@@ -158,8 +158,7 @@ class_try(struct stoai_seat *seat, struct stoai_class *c, uint64_t span)
 	if (!(stoai_slab_look(seg, span, c->index) & STOAI_SLAB_FREE))
 		return false;
 	if (stoai_slab_is_abandoned(owner) &&
-		(!stoai_slab_adopt(seat, span) ||
-			stoai_slab_class(seg, meta) != c->index))
+		!stoai_slab_adopt(seat, span, owner))
 		return false;
 	return class_switch(seat, c, span);
 }

@@ -29,7 +29,7 @@ slab_block_find(stoa_segment *seg, uint64_t off, struct stoai_block *ret)
 
 /* The head of the run that holds the span, and its word; false: in no such run. */
 static bool
-large_find(const stoa_segment *seg, uint64_t *span, uint64_t *word)
+large_find(stoa_segment *seg, uint64_t *span, uint64_t *word)
 {
 	uint64_t back = 0, length;
 

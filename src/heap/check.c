@@ -151,7 +151,7 @@ header_check(stoa_segment *seg)
 	uint64_t end = a64_load_acquire(&stoai_header(seg)->committed);
 
 	if (end <= seg->heap_off || end > seg->size ||
-		(end - seg->heap_off) & ((UINT64_C(1) << seg->span_shift) - 1))
+		end != stoai_span_off(seg, stoai_span_count(seg)))
 		return stoai_error(-EBADMSG, "heap I8: the heap ends at %#llx",
 			(unsigned long long)end);
 	for (uint32_t i = 0; i < seg->slot_count; i++) {

@@ -103,7 +103,7 @@ stoai_supply_grow(struct stoai_seat *seat, uint64_t want)
 
 /* Bytes of the heap that are not free. */
 static uint64_t
-in_use(const stoa_segment *seg)
+in_use(stoa_segment *seg)
 {
 	uint64_t count = stoai_span_count(seg), used = 0, word;
 

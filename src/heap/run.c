@@ -53,7 +53,7 @@ int
 stoai_heap_lock(struct stoai_seat *seat)
 {
 	return stoai_lock(seat, &stoai_header(seat->seg)->heap_lock,
-		STOAI_MODE_MUTEX, STOA_FOREVER, true);
+		STOAI_MODE_MUTEX, STOA_FOREVER, STOAI_LOCK_HEAP);
 }
 
 void

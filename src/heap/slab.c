@@ -129,10 +129,9 @@ stoai_slab_harvest(stoa_segment *seg, uint64_t span, uint32_t class_index)
 }
 
 bool
-stoai_slab_adopt(struct stoai_seat *seat, uint64_t span)
+stoai_slab_adopt(struct stoai_seat *seat, uint64_t span, uint64_t owner)
 {
 	struct stoai_meta *meta = stoai_meta_at(seat->seg, span);
-	uint64_t owner = a64_load_relaxed(&meta->owner);
 
 	if (!stoai_slab_is_abandoned(owner))
 		return false;

@@ -13,8 +13,11 @@ stoai_slab_class(const stoa_segment *seg, const struct stoai_meta *meta);
 /* Ours: the blocks that others freed are free. Returns how many. */
 uint32_t
 stoai_slab_harvest(stoa_segment *seg, uint64_t span, uint32_t class_index);
-/* An abandoned one is ours from now on. False: somebody else was first. */
-bool stoai_slab_adopt(struct stoai_seat *seat, uint64_t span);
+/*
+ * One whose owner word was seen to be abandoned is ours from now on, and is what
+ * it was then: the word carries a sequence. False: somebody else was first.
+ */
+bool stoai_slab_adopt(struct stoai_seat *seat, uint64_t span, uint64_t owner);
 /* Ours, without transients, is anybody's. */
 void stoai_slab_abandon(stoa_segment *seg, uint64_t span);
 /* Ours and empty becomes a free span. False: it is not empty. */

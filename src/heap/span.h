@@ -72,15 +72,14 @@ stoai_span_of(const stoa_segment *seg, uint64_t off)
 	return (off - seg->heap_off) >> seg->span_shift;
 }
 
-/* Spans of the heap as it is now. */
+/* Spans of the heap as it is now; no more than the file has, whatever is said. */
 static inline uint64_t
-stoai_span_count(const stoa_segment *seg)
+stoai_span_count(stoa_segment *seg)
 {
-	uint64_t end = a64_load_acquire(&stoai_header(seg)->committed);
+	uint64_t end = stoai_committed(seg);
 
-	if (end < seg->heap_off)
-		return 0;
-	return (stoai_min(end, seg->size) - seg->heap_off) >> seg->span_shift;
+	return end < seg->heap_off ? 0
+				   : (end - seg->heap_off) >> seg->span_shift;
 }
 
 /* Spans that it may ever have. */

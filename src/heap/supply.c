@@ -56,7 +56,7 @@ collect_slab(struct stoai_seat *seat, uint64_t span, bool abandon)
 	}
 	if (!stoai_slab_is_abandoned(owner) ||
 		stoai_slab_look(seg, span, class_index) & STOAI_SLAB_USED ||
-		!stoai_slab_adopt(seat, span))
+		!stoai_slab_adopt(seat, span, owner))
 		return;
 	(void)stoai_slab_harvest(seg, span, class_index);
 	if (!stoai_slab_release(seg, span, class_index))

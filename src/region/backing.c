@@ -281,11 +281,9 @@ stoai_backing_given(int fd, bool readonly, struct stoai_backing *ret)
 int
 stoai_backing_owners(int fd, struct stoai_backing *ret)
 {
-	int rc = 0;
+	int rc = fd > 0 ? stoai_backing_given(fd, false, ret)
+			: stoai_backing_create(STOAI_BACKING_MEMFD, NULL, ret);
 
-	backing_clear(ret, STOAI_BACKING_BUFFER);
-	if (fd > 0)
-		rc = stoai_backing_given(fd, false, ret);
 	ret->kind = STOAI_BACKING_BUFFER;
 	return rc;
 }

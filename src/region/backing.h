@@ -74,7 +74,7 @@ int stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 int stoai_backing_given(int fd, bool readonly, struct stoai_backing *ret);
 /*
  * The memfd that carries only the owner bytes of a caller's buffer, opened anew
- * as above; fd <= 0: none, and nothing to close.
+ * as above; fd <= 0: a new one, which fork children inherit and nobody else has.
  */
 int stoai_backing_owners(int fd, struct stoai_backing *ret);
 /* Is the name still this file's? 0, or -ESTALE. */

@@ -27,6 +27,12 @@ STOAI_THREAD struct stoai_self *stoai_self;
 static pthread_key_t thread_end_key;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 
+static size_t
+seat_size(void)
+{
+	return sizeof(struct stoai_seat) + stoai_upper.seat_size;
+}
+
 static void
 thread_end(void *p)
 {
@@ -37,6 +43,9 @@ thread_end(void *p)
 	for (size_t i = 0; i < STOAI_SEGMENTS_MAX; i++)
 		if (self->seat[i] && self->seat[i]->seg)
 			stoai_detach(self->seat[i]);
+	for (size_t i = 0; i < STOAI_SEGMENTS_MAX; i++)
+		if (self->seat[i])
+			stoai_os_unmap(self->seat[i], seat_size());
 	stoai_upper.self_end(self);
 	stoai_self = NULL;
 	stoai_os_unmap(self, sizeof *self + stoai_upper.self_size);
@@ -73,12 +82,6 @@ stoai_self_get(void)
 	self->ready = 1;
 	stoai_self = self;
 	return self;
-}
-
-static size_t
-seat_size(void)
-{
-	return sizeof(struct stoai_seat) + stoai_upper.seat_size;
 }
 
 static struct stoai_seat *
@@ -235,6 +238,26 @@ attach_failed(stoa_segment *seg, int rc)
 	}
 }
 
+/* The slot is ours: the seat says so from its last line on. */
+static void
+seat_begin(stoa_segment *seg, struct stoai_seat *seat, uint32_t index)
+{
+	slot_begin(seg, index);
+	seat->slot = stoai_slot_at(seg, index);
+	seat->lane = stoai_lane_at(seg, index);
+	seat->index = index;
+	seat->word = stoai_lock_word(index, seat->slot->generation);
+	seat->log_end = stoai_log_lane_end(seg, index);
+	seat->heap = seat + 1;
+	seat->busy = 1;
+	stoai_kill_fence();
+	seat->seg = seg;
+	stoai_registry_attached(seg, 1);
+	stoai_upper.seat_begin(seat);
+	stoai_kill_fence();
+	seat->busy = 0;
+}
+
 int
 stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret)
 {
@@ -243,10 +266,10 @@ stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret)
 	uint32_t index = 0;
 	int rc;
 
-	if (seat) {
-		*ret = seat;
+	*ret = seat;
+	if (seat)
 		return 0;
-	}
+	stoai_registry_process_check();
 	if (seg->readonly)
 		return stoai_error(-EROFS, "%s is open for reading only",
 			stoai_name(seg));
@@ -257,20 +280,19 @@ stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret)
 	if (!seat)
 		return stoai_error(-ENOMEM,
 			"%s: no memory for a thread's seat", stoai_name(seg));
+	if (self->attaching)
+		return stoai_error(-EDEADLK,
+			"%s: called from a signal handler that interrupted "
+			"attaching or detaching",
+			stoai_name(seg));
 	self->seat[seg->id] = seat;
+	self->attaching = 1;
 	rc = slot_wait(seg, deadline, &index);
+	if (!rc)
+		seat_begin(seg, seat, index);
+	self->attaching = 0;
 	if (rc)
 		return attach_failed(seg, rc);
-	slot_begin(seg, index);
-	seat->slot = stoai_slot_at(seg, index);
-	seat->lane = stoai_lane_at(seg, index);
-	seat->index = index;
-	seat->word = stoai_lock_word(index, seat->slot->generation);
-	seat->log_end = stoai_log_lane_end(seg, index);
-	seat->heap = seat + 1;
-	seat->seg = seg;
-	stoai_registry_attached(seg, 1);
-	stoai_upper.seat_begin(seat);
 	(void)stoai_sweep(seg, false);
 	*ret = seat;
 	return 0;
@@ -283,7 +305,10 @@ stoai_detach(struct stoai_seat *seat)
 	uint32_t index = seat->index;
 	int rc;
 
+	stoai_self->attaching = 1;
+	seat->busy = 1;
 	stoai_upper.seat_end(seat);
+	seat->seg = NULL; /* who interrupts us finds no seat */
 	pthread_mutex_lock(&seg->claims);
 	rc = stoai_recover_owned(seg, index);
 	stoai_token_drop(seg, index, rc ? STOAI_TOKEN_OWNER_DIED : 0);
@@ -291,6 +316,7 @@ stoai_detach(struct stoai_seat *seat)
 	pthread_mutex_unlock(&seg->claims);
 	memset(seat, 0, seat_size());
 	stoai_registry_attached(seg, -1);
+	stoai_self->attaching = 0;
 }
 
 void

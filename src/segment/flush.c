@@ -36,9 +36,16 @@ stoai_segment_in_use(stoa_segment *seg)
 	if (rc)
 		return stoai_error(rc, "%s: cannot be locked for use: %s",
 			stoai_name(seg), stoa_strerror(rc));
+	if (!a32_load_relaxed(&h->clean)
+		&& !memcmp(h->boot_id, boot, sizeof boot))
+		return 0;
 	a32_store_release(&h->clean, 0);
 	memcpy(h->boot_id, boot, sizeof boot);
-	return 0;
+	/* before any change: or new pages might meet an old "clean" on the disk */
+	rc = stoai_os_sync(seg->base, STOAI_HEADER_SIZE);
+	return rc ? stoai_error(rc, "%s: cannot be written: %s",
+			    stoai_name(seg), stoa_strerror(rc))
+		  : 0;
 }
 
 void
@@ -49,6 +56,7 @@ stoai_segment_flush_last(stoa_segment *seg)
 
 	if (stoai_os_lock_byte(seg->fd, STOAI_USER_BYTE, STOAI_LOCK_EXCLUSIVE))
 		return; /* others have it open: one of them is the last */
+	(void)stoai_sweep(seg, true);
 	for (uint32_t i = 0; i < seg->slot_count; i++)
 		if (a32_load_relaxed(&stoai_slot_at(seg, i)->paged)
 			&& a32_load_relaxed(stoai_token_at(seg, i)))

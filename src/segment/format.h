@@ -100,7 +100,9 @@ struct stoai_slot {
 	uint64_t pid_namespace;
 	uint64_t since_ns, waiting_since_ns;
 	uint32_t paged; /* its lane has memory; set once */
-	uint8_t pad[128 - 84];
+	uint32_t step;  /* of its recovery */
+	uint64_t progress; /* where the last try began */
+	uint8_t pad[128 - 96];
 };
 
 /*
@@ -117,7 +119,8 @@ enum {
 
 enum { /* lane.state */
 	STOAI_LANE_OPEN,      /* undo what is in the log */
-	STOAI_LANE_COMMITTED, /* unlock, wake, then free */
+	STOAI_LANE_COMMITTED, /* all locks held: mark the conditions signalled */
+	STOAI_LANE_SIGNALLED, /* unlock, wake the sleepers, then free */
 	STOAI_LANE_FREEING    /* all but the frees behind `done` is over */
 };
 

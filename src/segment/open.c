@@ -41,6 +41,25 @@ stoai_segment_take_geometry(
 	seg->seed = h->seed;
 }
 
+uint64_t
+stoai_committed(stoa_segment *seg)
+{
+	uint64_t now = a64_load_acquire(&stoai_header(seg)->committed);
+	struct stat st;
+
+	if (now == seg->committed)
+		return now;
+	if (now > seg->size)
+		now = seg->size;
+	/* whatever the header says: what the file does not have is not touched */
+	if (seg->fd >= 0 && !seg->caller_memory
+		&& !stoai_os_stat_fd(seg->fd, &st)
+		&& now > (uint64_t)st.st_size)
+		now = (uint64_t)st.st_size;
+	a64_store_relaxed(&seg->committed, now);
+	return now;
+}
+
 int
 stoai_segment_map_failed(const char *name, uint64_t size, int rc)
 {
@@ -148,7 +167,12 @@ segment_new(const struct request *r, const struct stoai_backing *b)
 	if (!seg)
 		return NULL;
 	pthread_mutex_init(&seg->claims, NULL);
-	seg->fd = b->fd;
+	seg->shared_fd = b->fd;
+	seg->fd = b->fd < 0 ? -1 : stoai_os_reopen(b->fd, !b->readonly);
+	if (seg->fd < 0) { /* without /proc: ours is the only one, so keep it */
+		seg->fd = b->fd;
+		seg->shared_fd = -1;
+	}
 	seg->device = b->device;
 	seg->inode = b->inode;
 	seg->backing = (uint8_t)b->kind;
@@ -169,22 +193,30 @@ tokens_choose(stoa_segment *seg, const struct request *r)
 		|| r->options.without & STOA_WITHOUT_TOKENS
 		|| !stoai_token_possible(seg);
 	if (r->options.without & STOA_WITHOUT_WAITV)
-		stoai_os_without_waitv = true;
+		a32_store_relaxed(&stoai_os_without_waitv, 1);
+}
+
+static void
+segment_free(stoa_segment *seg)
+{
+	if (seg->fd >= 0)
+		(void)stoai_os_close(seg->fd);
+	if (seg->shared_fd >= 0)
+		(void)stoai_os_close(seg->shared_fd);
+	pthread_mutex_destroy(&seg->claims);
+	free(seg);
 }
 
 void
 stoai_segment_unmap(stoa_segment *seg)
 {
-	stoai_upper.segment_end(seg);
-	stoai_token_unmap(seg);
 	if (seg->base && seg->backing == STOAI_BACKING_FILE && !seg->readonly)
 		stoai_segment_flush_last(seg);
+	stoai_upper.segment_end(seg);
+	stoai_token_unmap(seg);
 	if (seg->base && !seg->caller_memory)
 		stoai_os_unmap(seg->base, seg->size);
-	if (seg->fd >= 0)
-		(void)stoai_os_close(seg->fd);
-	pthread_mutex_destroy(&seg->claims);
-	free(seg);
+	segment_free(seg);
 }
 
 /* ---- a fresh one ---- */
@@ -264,18 +296,13 @@ make(const struct request *r, struct stoai_backing *b, stoa_segment **ret)
 static void
 unmake(stoa_segment *seg, struct stoai_backing *b)
 {
-	int fd = seg->fd;
-
-	seg->fd = -1; /* closed with the backing */
-	if (fd >= 0)
-		b->fd = fd;
+	b->fd = -1; /* the segment's to close */
 	if (seg->handles) {
 		stoai_registry_unlock();
 		stoai_registry_close(seg);
 		stoai_registry_lock();
 	} else {
-		pthread_mutex_destroy(&seg->claims);
-		free(seg);
+		segment_free(seg);
 	}
 }
 
@@ -290,7 +317,7 @@ create(const struct request *r, stoa_segment **ret)
 	if (rc)
 		return rc;
 	rc = make(r, &b, &seg);
-	if (!rc && b.path[0])
+	if (!rc)
 		rc = stoai_backing_publish(&b, mode);
 	if (rc) {
 		if (seg)
@@ -370,7 +397,8 @@ map_existing(const struct request *r, struct stoai_backing *b,
 		STOAI_MAP_READ | (b->readonly ? 0u : STOAI_MAP_WRITE), NULL,
 		&at);
 	if (rc) {
-		free(seg);
+		b->fd = -1;
+		segment_free(seg);
 		return stoai_segment_map_failed(b->path, h->reserve, rc);
 	}
 	stoai_segment_take_geometry(seg, at, h);
@@ -380,7 +408,8 @@ map_existing(const struct request *r, struct stoai_backing *b,
 		rc = stoai_registry_add(seg);
 	if (rc) {
 		stoai_os_unmap(at, h->reserve);
-		free(seg);
+		b->fd = -1;
+		segment_free(seg);
 		return rc;
 	}
 	*ret = seg;
@@ -419,8 +448,7 @@ open_buffer(const struct request *r, stoa_segment **ret)
 	seg->tokenless = true;
 	rc = stoai_registry_add(seg);
 	if (rc) {
-		stoai_backing_close(&b);
-		free(seg);
+		segment_free(seg);
 		return rc;
 	}
 	*ret = seg;
@@ -507,11 +535,11 @@ stoa_segment_open(const char *name, unsigned flags,
 	if (!r)
 		return stoai_error(-ENOMEM, "out of memory");
 	rc = request_take(r, name, flags, options);
-	if (!rc)
-		rc = stoai_upper.process_begin();
 	if (!rc) {
 		stoai_registry_lock();
-		rc = open_or_create(r, &seg);
+		rc = stoai_upper.process_begin();
+		if (!rc)
+			rc = open_or_create(r, &seg);
 		stoai_registry_unlock();
 	}
 	free(r);
@@ -571,7 +599,7 @@ stoa_segment_unlink(const char *name, unsigned flags,
 int
 stoa_segment_fd(const stoa_segment *seg)
 {
-	return seg && !seg->caller_memory ? seg->fd : -1;
+	return seg && !seg->caller_memory ? seg->shared_fd : -1;
 }
 
 const stoa_rwlock *

@@ -5,7 +5,7 @@
  *
  *	own the token   byte, then the word from OWNER_DIED to ours, on our list:
  *	                if we die here the kernel marks the same word again
- *	tries + 1       at the fourth: quarantine, so that a lane that kills its
+ *	tries + 1       at the fourth without any progress: quarantine, so that a lane that kills its
  *	                recoverers does not kill them all
  *	lane            undo the log, or finish what was committed   (upper.h)
  *	heap            transients free, spans anybody's             (upper.h)
@@ -41,23 +41,54 @@ quarantine(stoa_segment *seg, uint32_t index)
 		stoai_name(seg), index, slot->pid);
 }
 
+/* How far a recovery has come: another value is another place. */
+static uint64_t
+progress(stoa_segment *seg, uint32_t index)
+{
+	const struct stoai_lane *lane = stoai_lane_at(seg, index);
+	uint64_t held = 0;
+
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
+		held += a64_load_relaxed(&lane->held[k]) != 0;
+	return a64_load_relaxed(&lane->cursor) + a64_load_relaxed(&lane->done)
+		+ ((held << 8 | stoai_slot_at(seg, index)->step) << 48);
+}
+
+/*
+ * False: three recoverers have died without coming any further, so this slot's
+ * state may be what kills them. Killed recoverers that came further do not count.
+ */
+static bool
+one_try_more(stoa_segment *seg, uint32_t index)
+{
+	struct stoai_slot *slot = stoai_slot_at(seg, index);
+	uint32_t tries = a32_load_relaxed(&slot->tries);
+	uint64_t now = progress(seg, index);
+
+	if (tries && tries <= STOAI_TRIES_MAX
+		&& a64_load_relaxed(&slot->progress) != now)
+		tries = 0;
+	if (tries >= STOAI_TRIES_MAX)
+		return false;
+	a64_store_kill(&slot->progress, now);
+	a32_store_kill(&slot->tries, tries + 1);
+	return true;
+}
+
 int
 stoai_recover_owned(stoa_segment *seg, uint32_t index)
 {
 	struct stoai_slot *slot = stoai_slot_at(seg, index);
-	uint32_t tries = a32_load_relaxed(&slot->tries);
-	int rc;
+	int (*const step[])(stoa_segment *, uint32_t)
+		= {stoai_upper.lane, stoai_upper.heap, stoai_upper.locks};
 
-	if (tries >= STOAI_TRIES_MAX)
+	if (!one_try_more(seg, index))
 		return quarantine(seg, index);
-	a32_store_kill(&slot->tries, tries + 1);
-	rc = stoai_upper.lane(seg, index);
-	if (!rc)
-		rc = stoai_upper.heap(seg, index);
-	if (!rc)
-		rc = stoai_upper.locks(seg, index);
-	if (rc)
-		return quarantine(seg, index);
+	for (uint32_t i = 0; i < STOAI_COUNT(step); i++) {
+		a32_store_kill(&slot->step, i);
+		if (step[i](seg, index))
+			return quarantine(seg, index);
+	}
 	stoai_kill_fence();
 	a64_store_kill(&slot->waiting, 0);
 	a64_store_kill(&slot->regions, 0);

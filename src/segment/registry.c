@@ -15,30 +15,77 @@
  */
 #include <stdlib.h>
 #include "os/os.h"
+#include "region/backing.h"
 #include "segment/registry.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static stoa_segment *first;
 static uint64_t ids_used;
+static uint32_t *process_page; /* 0 in a child that fork_child has not seen */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+
+/* A description of the child's own; without one it must not attach. */
+static void
+child_descriptor(stoa_segment *seg)
+{
+	int fd = stoai_os_reopen(seg->fd, !seg->readonly);
+
+	if (fd < 0 || stoai_os_replace(seg->fd, fd)) {
+		(void)stoai_os_close(seg->fd);
+		seg->fd = -1;
+		seg->readonly = true;
+		return;
+	}
+	if (seg->backing == STOAI_BACKING_FILE && !seg->readonly)
+		(void)stoai_os_lock_byte(
+			seg->fd, STOAI_USER_BYTE, STOAI_LOCK_SHARED);
+}
+
+/* Memory of one process, now a copy: of its threads none has come along. */
+static void
+child_threads_died(stoa_segment *seg)
+{
+	for (uint32_t i = 0; i < seg->slot_count; i++)
+		if (a32_load_relaxed(&stoai_slot_at(seg, i)->paged)
+			&& a32_load_relaxed(stoai_token_at(seg, i)))
+			a32_store_release(stoai_token_at(seg, i),
+				STOAI_TOKEN_OWNER_DIED);
+}
+
+/* Under the mutex, once in each process that was forked. */
+static void
+process_is_a_child(void)
+{
+	for (stoa_segment *seg = first; seg; seg = seg->next) {
+		pthread_mutex_init(&seg->claims, NULL);
+		memset(seg->mine, 0, sizeof seg->mine);
+		seg->attached = 0;
+		if (seg->fd >= 0)
+			child_descriptor(seg);
+		else if (seg->backing == STOAI_BACKING_LOCAL)
+			child_threads_died(seg);
+	}
+}
 
 static void
 fork_child(void)
 {
-	for (stoa_segment *seg = first; seg; seg = seg->next) {
-		int fd = -1;
+	process_is_a_child();
+	if (process_page)
+		*process_page = 1;
+	stoai_registry_unlock();
+}
 
-		pthread_mutex_init(&seg->claims, NULL);
-		memset(seg->mine, 0, sizeof seg->mine);
-		seg->attached = 0;
-		if (seg->fd < 0)
-			continue;
-		fd = stoai_os_reopen(seg->fd, !seg->readonly);
-		if (fd < 0 || stoai_os_replace(seg->fd, fd)) {
-			/* without a description of our own we must not attach */
-			(void)stoai_os_close(seg->fd);
-			seg->readonly = true;
-		}
+void
+stoai_registry_process_check(void)
+{
+	if (stoai_likely(process_page && *process_page))
+		return;
+	/* a child made without fork(): no handler has run */
+	stoai_registry_lock();
+	if (process_page && !*process_page) {
+		process_is_a_child();
+		*process_page = 1;
 	}
 	stoai_registry_unlock();
 }
@@ -61,8 +108,16 @@ stoai_segment_map(int fd, uint64_t from, size_t size, unsigned prot, void *at,
 static void
 fork_init(void)
 {
+	void *at;
+
 	(void)pthread_atfork(
 		stoai_registry_lock, stoai_registry_unlock, fork_child);
+	if (stoai_os_map_private(stoai_os_page_size(),
+		    STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at)
+		|| stoai_os_wipe_on_fork(at, stoai_os_page_size()))
+		return;
+	process_page = at;
+	*process_page = 1;
 }
 
 void

@@ -15,6 +15,8 @@ stoa_segment *stoai_registry_find_buffer(const void *base);
 int stoai_registry_add(stoa_segment *seg);
 /* One handle less. The last one, with no thread attached, unmaps. */
 void stoai_registry_close(stoa_segment *seg);
+/* Before attaching: a child made by raw clone() learns that it is one. */
+void stoai_registry_process_check(void);
 /* A thread more, or less. */
 void stoai_registry_attached(stoa_segment *seg, int by);
 

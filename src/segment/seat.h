@@ -34,7 +34,8 @@ struct stoa_segment {
 	uint64_t committed;    /* last seen; refreshed when something lies beyond */
 	uint32_t span_shift, meta_stride, lane_stride, slot_count;
 	uint64_t table_off, meta_off, slots_off, lanes_off, seed;
-	int fd;                /* of the backing; -1: none */
+	int fd;                /* of the backing, our own description; -1: none */
+	int shared_fd;         /* another one of it, to hand out; -1: none */
 	uint32_t id;           /* index into stoai_self.seat */
 	bool readonly;         /* mapped without write access */
 	bool tokenless;        /* owner bytes (or, without fd, this process) alone */
@@ -68,13 +69,15 @@ struct stoai_seat {
 	uint32_t chunks;
 	uint32_t effects;     /* records that commit must act on: FREE, WAKE */
 	void *scope;          /* tx/scope.c: the innermost open stoa_tx */
+	void *writer;         /* the innermost that may write */
+	uint64_t cond_tick;   /* sync/condition.c: grows over one wait */
 	uint16_t depth[STOAI_HELD_MAX]; /* how often each held lock was taken */
 	void *heap;           /* heap/: magazines; in the same wiped mapping */
 };
 
 struct stoai_self {
 	uint32_t ready;       /* 0: fresh, or a fork child's wiped page */
-	uint32_t tid;
+	uint32_t attaching;   /* in attach or detach: not to be interrupted by one */
 	struct stoai_seat *seat[STOAI_SEGMENTS_MAX];
 	void *tx;             /* tx/: transaction objects; in the same wiped mapping */
 	char *scratch;        /* where a failed transaction writes; 0: none yet */
@@ -123,17 +126,17 @@ stoai_at(const stoa_segment *seg, uint64_t off)
 	return seg->base + off;
 }
 
+/* open.c: the heap's end now, noted in seg; never beyond the mapping or the file */
+uint64_t stoai_committed(stoa_segment *seg);
+
 /* [off, off + size) lies in committed heap memory? */
 static inline bool
 stoai_in_heap(stoa_segment *seg, uint64_t off, uint64_t size)
 {
 	if (stoai_unlikely(off < seg->heap_off || size > seg->committed
 			|| off > seg->committed - size)) {
-		uint64_t now = a64_load_acquire(&stoai_header(seg)->committed);
+		uint64_t now = stoai_committed(seg);
 
-		if (now > seg->size) /* damaged, or not mapped here */
-			now = seg->size;
-		a64_store_relaxed(&seg->committed, now);
 		return off >= seg->heap_off && size <= now && off <= now - size;
 	}
 	return true;

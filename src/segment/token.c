@@ -23,7 +23,9 @@
  *	    namespace. A missed death costs a second, a false one costs the data.
  *
  * The list discipline is that of glibc and musl: `prev` lies one pointer before
- * `next` and holds the address of the predecessor's `next`.
+ * `next` and holds the address of the predecessor's `next`. Bit 0 of a pointer
+ * says that it leads to a priority-inheriting mutex: it is kept, and masked to
+ * follow. The head has no `prev` that is ours to write.
  */
 #include "segment/token.h"
 #include "os/os.h"
@@ -39,6 +41,20 @@ entry_of(struct entry **next)
 {
 	return (struct entry *)(void *)((char *)next
 		- offsetof(struct entry, next));
+}
+
+static struct entry **
+without_mark(void *next)
+{
+	return (struct entry **)((uintptr_t)next & ~(uintptr_t)1);
+}
+
+/* next->prev = prev, unless next is the list's head */
+static void
+set_prev(const struct stoai_robust_head *head, void *next, void *prev)
+{
+	if ((const void *)without_mark(next) != (const void *)&head->next)
+		entry_of(without_mark(next))->prev = prev;
 }
 
 /* The slot's window, made at its first use by this process. Under claims. */
@@ -106,7 +122,8 @@ stoai_token_take(stoa_segment *seg, uint32_t slot, uint32_t from)
 	uint32_t *word = stoai_token_at(seg, slot);
 	uint32_t tid = stoai_os_tid() & STOAI_TOKEN_TID;
 	struct stoai_robust_head *head = NULL;
-	struct entry **mine, **first;
+	struct entry **mine;
+	void *after;
 	char *window;
 	int rc;
 
@@ -126,10 +143,10 @@ stoai_token_take(stoa_segment *seg, uint32_t slot, uint32_t from)
 	if (!a32_cas_seq_cst(word, &from, tid | (from & STOAI_TOKEN_WAITERS)))
 		return -EAGAIN;
 	stoai_kill_fence();
-	first = head->next;
-	*mine = (struct entry *)(void *)first;
-	entry_of(mine)->prev = (struct entry *)(void *)&head->next;
-	entry_of(first)->prev = (struct entry *)(void *)mine;
+	after = head->next;
+	*mine = after;
+	entry_of(mine)->prev = (void *)&head->next;
+	set_prev(head, after, mine);
 	stoai_kill_fence();
 	__atomic_store_n(&head->next, (void *)mine, __ATOMIC_RELEASE);
 	stoai_kill_fence();
@@ -144,13 +161,11 @@ stoai_token_drop(stoa_segment *seg, uint32_t slot, uint32_t to)
 
 	if (!seg->tokenless && !stoai_os_robust_list(&head)) {
 		struct entry **mine = entry_next(seg->window[slot], head);
-		struct entry **next = (struct entry **)(void *)*mine;
-		struct entry **prev
-			= (struct entry **)(void *)entry_of(mine)->prev;
+		void *next = *mine, *prev = entry_of(mine)->prev;
 
-		entry_of(next)->prev = (struct entry *)(void *)prev;
+		set_prev(head, next, prev);
 		stoai_kill_fence();
-		__atomic_store_n((void **)(void *)prev, (void *)next,
+		__atomic_store_n((void **)(void *)without_mark(prev), next,
 			__ATOMIC_RELEASE);
 		stoai_kill_fence();
 	}

@@ -5,9 +5,14 @@
  *	seq_   bit 0: somebody may sleep    31..1: count
  *
  *	arrive     count + 1, bit set       under the lock of the predicate
- *	wake one   count + 1                only if the bit is set
- *	wake all   count + 1, bit cleared   only if the bit is set
- *	a wake of one that found nobody clears the bit, if nobody arrived since
+ *	mark one   count + 1                only if the bit is set; the bit is cleared
+ *	                                    when no slot says that it waits there
+ *	mark all   count + 1, bit cleared   only if the bit is set
+ *	wake       the sleepers at the address; no memory is touched
+ *
+ * Marking is done while the lock of the predicate is held, waking after it was
+ * given up: by then a waiter may have seen the change, deleted the object and
+ * freed the condition.
  *
  * A waiter sleeps only while the word is what its arrival made it, so a wake-up
  * between its arrival and its sleep is not lost; that it may be woken by somebody
@@ -22,12 +27,6 @@
 #include "os/os.h"
 #include "sync/lock.h"
 
-static void
-wake_sleepers(stoa_segment *seg, uint64_t off)
-{
-	(void)stoai_os_futex_wake(stoai_at(seg, off), UINT32_MAX);
-}
-
 uint32_t
 stoai_cond_arrive(struct stoai_seat *seat, stoa_cond *c)
 {
@@ -35,7 +34,7 @@ stoai_cond_arrive(struct stoai_seat *seat, stoa_cond *c)
 	uint32_t seq = a32_load_relaxed(&c->seq_);
 
 	if (before && before != off) /* its wake-up, if we had it, is not used */
-		wake_sleepers(seat->seg, before);
+		stoai_cond_wake(seat->seg, before, true);
 	a64_store_kill(&seat->slot->woken, off);
 	while (!a32_cas_seq_cst(&c->seq_, &seq, (seq + 2) | 1))
 		;
@@ -46,8 +45,8 @@ int
 stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 	uint64_t deadline)
 {
-	uint64_t tick = 0;
-	int rc = stoai_sleep(seat, &c->seq_, ticket, UINT32_MAX, deadline, &tick);
+	int rc = stoai_sleep(seat, &c->seq_, ticket, UINT32_MAX, deadline,
+		&seat->cond_tick);
 
 	seat->slot->waiting_since_ns = 0;
 	/* woken at the last moment is woken */
@@ -55,23 +54,44 @@ stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 }
 
 void
-stoai_cond_settle(struct stoai_seat *seat)
+stoai_cond_settle(struct stoai_seat *seat, bool replay)
 {
-	if (stoai_unlikely(seat->slot->woken != 0))
-		a64_store_kill(&seat->slot->woken, 0);
+	uint64_t off = seat->slot->woken;
+
+	if (stoai_likely(!off))
+		return;
+	seat->cond_tick = 0;
+	if (replay)
+		stoai_cond_wake(seat->seg, off, true);
+	a64_store_kill(&seat->slot->woken, 0);
+}
+
+/* Does any slot say that it waits there, or has not yet used its wake-up? */
+static bool
+anybody_waits(const stoa_segment *seg, uint64_t off)
+{
+	for (uint32_t i = 0; i < seg->slot_count; i++)
+		if (a64_load_seq_cst(&stoai_slot_at(seg, i)->woken) == off)
+			return true;
+	return false;
 }
 
 void
-stoai_cond_wake(stoa_segment *seg, stoa_cond *c, bool all)
+stoai_cond_mark(stoa_segment *seg, stoa_cond *c, bool all)
 {
+	uint64_t off = stoai_off(seg, c);
 	uint32_t seq = a32_load_seq_cst(&c->seq_), next;
 
-	(void)seg;
 	do {
 		if (!(seq & 1))
-			return; /* nobody sleeps: no system call */
-		next = all ? (seq + 2) & ~1u : seq + 2;
+			return;
+		next = all || !anybody_waits(seg, off) ? (seq + 2) & ~1u
+						       : seq + 2;
 	} while (!a32_cas_seq_cst(&c->seq_, &seq, next));
-	if (stoai_os_futex_wake(&c->seq_, all ? UINT32_MAX : 1) == 0 && !all)
-		(void)a32_cas_seq_cst(&c->seq_, &next, next & ~1u);
+}
+
+void
+stoai_cond_wake(stoa_segment *seg, uint64_t off, bool all)
+{
+	(void)stoai_os_futex_wake(stoai_at(seg, off), all ? UINT32_MAX : 1);
 }

@@ -48,7 +48,8 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 		uint32_t left = a32_load_seq_cst(&l->left_), owner = s;
 		int rc;
 
-		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED))
+		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED)
+			|| !a32_load_seq_cst(stoai_token_at(seg, s)))
 			return 0;
 		if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, s)))) {
 			rc = stoai_recover(seg, s);
@@ -140,7 +141,7 @@ read_leave(stoa_segment *seg, uint64_t *entry, stoa_rwlock *l)
 		a32_fetch_add_seq_cst(&l->left_, 1);
 		(void)stoai_os_futex_wake(&l->left_, UINT32_MAX);
 	}
-	a64_store_kill(entry, 0);
+	a64_store_release(entry, 0);
 }
 
 static int
@@ -210,22 +211,18 @@ lock_again(struct stoai_seat *seat, uint32_t k, enum stoai_lock_mode mode)
 			stoai_name(seat->seg),
 			(unsigned long long)(seat->lane->held[k]
 				& ~(uint64_t)STOAI_HELD_MODE));
-	if (seat->depth[k] == UINT16_MAX)
-		return stoai_error(-EOVERFLOW,
-			"%s: a lock is taken 65535 times by its holder",
-			stoai_name(seat->seg));
-	seat->depth[k]++;
+	if (seat->depth[k] < UINT16_MAX) /* then it is kept to the end */
+		seat->depth[k]++;
 	return 0;
 }
 
 int
 stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
-	uint64_t deadline, bool internal)
+	uint64_t deadline, enum stoai_lock_user user)
 {
 	uint64_t off = stoai_off(seat->seg, lock), *entry;
 	uint32_t k = entry_find(seat, off);
-	uint32_t usable = (1u << (internal ? STOAI_HELD_MAX : STOAI_HELD_USER))
-		- 1;
+	uint32_t usable = (1u << (STOAI_HELD_USER + user)) - 1;
 	int rc;
 
 	if (stoai_unlikely(k != UINT32_MAX))
@@ -273,7 +270,7 @@ entry_unlock(struct stoai_seat *seat, uint32_t k)
 		stoai_word_unlock(&((stoa_mutex *)lock)->word_);
 		break;
 	}
-	a64_store_kill(entry, 0);
+	a64_store_release(entry, 0);
 }
 
 void
@@ -282,15 +279,21 @@ stoai_unlock(struct stoai_seat *seat, void *lock)
 	uint32_t k = entry_find(seat, stoai_off(seat->seg, lock));
 
 	STOA_ASSERT(k != UINT32_MAX);
-	if (k != UINT32_MAX && --seat->depth[k] == 0)
+	if (k == UINT32_MAX || seat->depth[k] == UINT16_MAX)
+		return;
+	if (--seat->depth[k] == 0)
 		entry_unlock(seat, k);
 }
 
+/*
+ * The last one first. Who deletes an object needs the lock that leads to it, and
+ * must then find the object's own lock given up already (stoai_lock_fini).
+ */
 void
 stoai_unlock_all(struct stoai_seat *seat)
 {
 	while (seat->locks)
-		entry_unlock(seat, (uint32_t)__builtin_ctz(seat->locks));
+		entry_unlock(seat, 31 - (uint32_t)__builtin_clz(seat->locks));
 }
 
 unsigned

@@ -14,6 +14,9 @@ enum stoai_lock_mode {
 	STOAI_MODE_MUTEX = STOAI_HELD_MUTEX          /* mutex */
 };
 
+/* Each may use one entry of the lane more than the one before. */
+enum stoai_lock_user { STOAI_LOCK_USER, STOAI_LOCK_LIBRARY, STOAI_LOCK_HEAP };
+
 /*
  * Takes the lock at `lock`, which lies in the seat's segment.
  *  0            held. Taken again by its holder it counts; shared under one's own
@@ -24,10 +27,9 @@ enum stoai_lock_mode {
  *  -EOVERFLOW   24 locks are held already
  *  -EBADMSG     its word names nobody who holds it
  *  -ENOTRECOVERABLE
- * internal: may use the two entries kept for the library's own locks.
  */
 int stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
-	uint64_t deadline, bool internal);
+	uint64_t deadline, enum stoai_lock_user user);
 /* Undoes one stoai_lock; the last one gives it up and wakes a waiter. */
 void stoai_unlock(struct stoai_seat *seat, void *lock);
 /* All of them, whatever their counts: end of a transaction, step of recovery. */
@@ -51,10 +53,19 @@ uint32_t stoai_cond_arrive(struct stoai_seat *seat, stoa_cond *c);
 /* Sleep until signalled after the ticket; no lock held. 0 or -ETIMEDOUT. */
 int stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 	uint64_t deadline);
-/* The wake-up was used (the transaction that waited has ended). */
-void stoai_cond_settle(struct stoai_seat *seat);
-/* One waiter or all; repeating it is harmless, so recovery does. */
-void stoai_cond_wake(stoa_segment *seg, stoa_cond *c, bool all);
+/*
+ * The transaction that waited has ended: it used the wake-up that it may have
+ * had, or (replay) it did not, and another waiter must have it.
+ */
+void stoai_cond_settle(struct stoai_seat *seat, bool replay);
+/*
+ * A wake-up has two halves. Mark: the word changes, so that nobody falls asleep
+ * on it; while the lock of the predicate is held, since afterwards the memory may
+ * be somebody else's. Wake: the sleepers at that address; reads no memory. Both
+ * may be repeated.
+ */
+void stoai_cond_mark(stoa_segment *seg, stoa_cond *c, bool all);
+void stoai_cond_wake(stoa_segment *seg, uint64_t off, bool all);
 
 /* ---- waiting (wait.c): the only place that sleeps ---- */
 

@@ -11,6 +11,8 @@
 #include "os/os.h"
 #include "sync/word.h"
 
+enum { FINI_USED_NS = 10 * 1000 * 1000, FINI_LEAVING_NS = 1000 * 1000 * 1000 };
+
 /* A lock of that mode may lie at off: in the header, or in heap memory. */
 static bool
 lock_inside(stoa_segment *seg, uint64_t off, uint64_t mode)
@@ -58,7 +60,7 @@ entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 	(void)stoai_os_futex_wake(&l->word_, UINT32_MAX);
 	if (mode != STOAI_HELD_MUTEX)
 		(void)stoai_os_futex_wake(&l->left_, UINT32_MAX);
-	a64_store_kill(entry, 0);
+	a64_store_release(entry, 0);
 	return 0;
 }
 
@@ -82,7 +84,8 @@ stoai_locks_recover(stoa_segment *seg, uint32_t slot)
 		slot, a32_load_relaxed(&dead->generation));
 	int rc = 0;
 
-	for (uint32_t k = 0; k < STOAI_HELD_MAX && !rc; k++)
+	/* the last one first, as in stoai_unlock_all */
+	for (uint32_t k = STOAI_HELD_MAX; k-- > 0 && !rc;)
 		rc = entry_recover(seg, &lane->held[k], word);
 	if (rc)
 		return rc;
@@ -126,28 +129,39 @@ slot_uses(const stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 	return rc;
 }
 
+/*
+ * Who has just let go still lists the lock until it has woken the next one, so
+ * "in use" is believed only if it stays so for a while; whoever is dying is waited
+ * for longer, and its death proved.
+ */
 static int
 slot_fini(stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 {
-	for (;;) {
-		int rc = slot_uses(seg, s, from, size);
+	uint64_t began = 0;
+	int rc;
 
-		if (!rc)
-			return 0;
-		if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, s)))) {
+	while ((rc = slot_uses(seg, s, from, size)) != 0) {
+		uint64_t now = stoai_os_now();
+
+		began = began ? began : now;
+		if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, s)))
+			|| (now - began > FINI_USED_NS / 2
+				&& stoai_confirm_dead(seg, s))) {
 			rc = stoai_recover(seg, s);
+			if (!rc)
+				rc = stoai_segment_usable(seg);
 			if (rc)
 				return rc;
-			stoai_os_yield(); /* perhaps somebody else is at it */
-		} else if (rc == -EBUSY) {
+		}
+		if (now - began
+			> (rc == -EBUSY ? FINI_USED_NS : FINI_LEAVING_NS))
 			return stoai_error(-EBUSY,
 				"%s: a lock that goes with its object is in use by "
 				"slot %u (pid %u)",
 				stoai_name(seg), s, stoai_slot_at(seg, s)->pid);
-		} else {
-			stoai_os_yield();
-		}
+		stoai_os_yield();
 	}
+	return 0;
 }
 
 int

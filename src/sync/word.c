@@ -63,7 +63,8 @@ static int
 owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 {
 	*owner = stoai_word_slot(seg, w);
-	if (*owner == UINT32_MAX || !stoai_word_is_current(seg, w))
+	if (*owner == UINT32_MAX || !stoai_word_is_current(seg, w)
+		|| !a32_load_relaxed(&stoai_slot_at(seg, *owner)->paged))
 		/* given up and left between our two looks, or damage */
 		return (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS)
 				== (w & ~STOAI_WORD_WAITERS)
@@ -185,6 +186,8 @@ stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 		while (w & ~STOAI_WORD_WAITERS && !(w & STOAI_WORD_WAITERS)
 			&& !a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
 			;
+		if (!(w & ~STOAI_WORD_WAITERS)) /* free by now */
+			(void)stoai_os_futex_wake(word, 1);
 	}
 	return rc;
 }

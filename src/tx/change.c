@@ -20,6 +20,9 @@ not_writable(const struct stoa_tx *tx)
 			"parent process");
 	if (tx->state == STOAI_TX_READS)
 		return stoai_error(-EROFS, "a change in a read scope");
+	if (tx->state == STOAI_TX_WRITES)
+		return stoai_error(-EBUSY,
+			"a change while a transaction inside this one is open");
 	return stoai_error(-EPERM, "a change after commit");
 }
 
@@ -27,7 +30,7 @@ bool
 stoai_tx_writes(stoa_tx *tx)
 {
 	if (stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error
-			&& tx->self == stoai_self))
+			&& tx->self == stoai_self && tx->seat->writer == tx))
 		return true;
 	if (!tx->error)
 		(void)stoai_tx_fail(tx, not_writable(tx));

@@ -47,22 +47,25 @@ struct checked {
 	size_t block_count, block_room;
 };
 
-static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
-
 static struct checked *
 state_of(stoa_segment *seg)
 {
-	struct checked *c;
+	struct checked *c = __atomic_load_n(
+			       (struct checked **)&seg->checked_state,
+			       __ATOMIC_ACQUIRE),
+		       *fresh;
 
-	pthread_mutex_lock(&making);
-	c = seg->checked_state;
-	if (!c) {
-		c = calloc(1, sizeof *c);
-		if (c)
-			pthread_mutex_init(&c->mutex, NULL);
-		seg->checked_state = c;
-	}
-	pthread_mutex_unlock(&making);
+	if (c)
+		return c;
+	fresh = calloc(1, sizeof *fresh);
+	if (!fresh)
+		return NULL;
+	pthread_mutex_init(&fresh->mutex, NULL);
+	if (__atomic_compare_exchange_n((struct checked **)&seg->checked_state,
+		    &c, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return fresh;
+	pthread_mutex_destroy(&fresh->mutex);
+	free(fresh);
 	return c;
 }
 

@@ -10,13 +10,13 @@
  * Invariants
  *	I1  a record is whole before the cursor is behind it
  *	I2  state OPEN: everything before the cursor can be undone, last first
- *	I3  state COMMITTED or FREEING: nothing is undone any more; what is left of
- *	    its effects is made by whoever comes, any number of times
+ *	I3  any other state: nothing is undone any more; what is left of its effects
+ *	    is made by whoever comes, any number of times
  *	I4  the cursor is emptied before the state is OPEN again
  *
  * Crash argument. Undo moves the cursor back after each record's effect, so it is
  * repeated at most for one record, and putting old bytes back twice is putting
- * them back. Wakes may be repeated. A free is made under the recycle barrier
+ * them back. Marks and wakes may be repeated. A free is made under the recycle barrier
  * (heap/README.md) and `done` is moved behind it.
  *
  * Nothing read here is believed: a peer may have written anything. Offsets are
@@ -139,9 +139,9 @@ log_damaged(stoa_segment *seg, uint32_t slot, uint64_t at)
 
 /* More records than fit into the segment: a walk that goes round. */
 static uint64_t
-walk_limit(const stoa_segment *seg)
+walk_limit(stoa_segment *seg)
 {
-	return seg->size / STOAI_LOG_FIXED;
+	return stoai_committed(seg) / STOAI_LOG_FIXED;
 }
 
 /* The record that ends at `end`: its start, head and size. */
@@ -174,6 +174,28 @@ undo_save(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 	return 0;
 }
 
+/*
+ * The block is nobody's again: a lock in it that this slot holds must not be let
+ * go later, into another life of that memory. Nobody else can know it.
+ */
+static void
+forget_locks(stoa_segment *seg, uint32_t slot, uint64_t off)
+{
+	uint64_t size = stoai_heap_usable(seg, off);
+	struct stoai_lane *lane = stoai_lane_at(seg, slot);
+	struct stoai_seat *seat = stoai_seat_of(seg);
+
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++) {
+		uint64_t held = a64_load_relaxed(&lane->held[k]);
+
+		if (!held || (held & ~(uint64_t)STOAI_HELD_MODE) - off >= size)
+			continue;
+		a64_store_kill(&lane->held[k], 0);
+		if (seat && seat->index == slot)
+			seat->locks &= ~(1u << k);
+	}
+}
+
 static int
 undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 	uint64_t size)
@@ -182,6 +204,7 @@ undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 	case STOAI_LOG_SAVE:
 		return undo_save(seg, slot, at, head, size);
 	case STOAI_LOG_ALLOC:
+		forget_locks(seg, slot, head & STOAI_LOG_OFFSET);
 		stoai_heap_unpublish(seg, slot, head & STOAI_LOG_OFFSET);
 		return 0;
 	case STOAI_LOG_FREE:
@@ -238,27 +261,31 @@ record_at(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
 		: log_damaged(seg, slot, at);
 }
 
+/* Each WAKE record up to `end`: mark the condition, or wake who sleeps there. */
 static int
-finish_wakes(stoa_segment *seg, uint32_t slot, uint64_t end)
+each_wake(stoa_segment *seg, uint32_t slot, uint64_t end, bool mark)
 {
 	uint64_t at = stoai_log_start(seg, slot), left = walk_limit(seg);
 
 	while (at != end) {
-		uint64_t head, next, off;
+		uint64_t head = 0, next = 0, off;
 		int rc = record_at(seg, slot, at, &head, &next);
+		bool all = (head >> 44 & 0xffff) != 1;
 
 		if (!rc && !left--)
 			rc = log_damaged(seg, slot, at);
 		if (rc)
 			return rc;
-		off = head & STOAI_LOG_OFFSET;
-		if (head >> 60 == STOAI_LOG_WAKE) {
-			if (off % 4 || !stoai_in_heap(seg, off, sizeof(stoa_cond)))
-				return log_damaged(seg, slot, at);
-			stoai_cond_wake(seg, stoai_at(seg, off),
-				(head >> 44 & 0xffff) != 1);
-		}
 		at = next;
+		if (head >> 60 != STOAI_LOG_WAKE)
+			continue;
+		off = head & STOAI_LOG_OFFSET;
+		if (off % 4 || !stoai_in_heap(seg, off, sizeof(stoa_cond)))
+			return log_damaged(seg, slot, at);
+		if (mark)
+			stoai_cond_mark(seg, stoai_at(seg, off), all);
+		else
+			stoai_cond_wake(seg, off, all);
 	}
 	return 0;
 }
@@ -288,6 +315,17 @@ finish_frees(stoa_segment *seg, uint32_t slot, uint64_t end)
 }
 
 int
+stoai_lane_signal(stoa_segment *seg, uint32_t slot)
+{
+	struct stoai_lane *lane = stoai_lane_at(seg, slot);
+	int rc = each_wake(seg, slot, a64_load_relaxed(&lane->cursor), true);
+
+	if (!rc)
+		a32_store_kill(&lane->state, STOAI_LANE_SIGNALLED);
+	return rc;
+}
+
+int
 stoai_lane_finish(stoa_segment *seg, uint32_t slot)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
@@ -295,9 +333,8 @@ stoai_lane_finish(stoa_segment *seg, uint32_t slot)
 	uint64_t end = a64_load_relaxed(&lane->cursor);
 	int rc = 0;
 
-	if (end != start && a32_load_relaxed(&lane->state)
-			== STOAI_LANE_COMMITTED) {
-		rc = finish_wakes(seg, slot, end);
+	if (a32_load_relaxed(&lane->state) == STOAI_LANE_SIGNALLED) {
+		rc = each_wake(seg, slot, end, false);
 		a64_store_kill(&lane->done, start);
 		if (!rc)
 			a32_store_kill(&lane->state, STOAI_LANE_FREEING);

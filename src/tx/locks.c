@@ -18,16 +18,24 @@ enum { HOLDS_MAX = 8, KIND_MUTEX = 1, HOLD_SHARED = 1 };
 
 /* ---- read-only mappings ---- */
 
-/* A writer is in. 0: alive, or it may be; -EOWNERDEAD: dead, not repaired. */
+/*
+ * A writer is in. 0: alive, or it may be; -EOWNERDEAD: dead, not repaired. prove:
+ * ask for its owner byte, too, which costs a system call.
+ */
 static int
-writer_look(const struct stoa_tx *tx, const stoa_rwlock *lock)
+writer_look(const struct stoa_tx *tx, const stoa_rwlock *lock, bool prove)
 {
 	stoa_segment *seg = tx->seg;
 	uint32_t owner = stoai_word_slot(seg, a32_load_acquire(&lock->word_));
 
-	if (owner != UINT32_MAX
-		&& a32_load_relaxed(&stoai_slot_at(seg, owner)->paged)
-		&& stoai_token_dead(a32_load_acquire(stoai_token_at(seg, owner))))
+	if (owner == UINT32_MAX
+		|| !a32_load_relaxed(&stoai_slot_at(seg, owner)->paged))
+		return 0;
+	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, owner)))
+		|| (prove && seg->fd >= 0
+			&& stoai_os_probe_byte(
+				   seg->fd, STOAI_OWNER_BYTES + owner)
+				== STOAI_LOCK_NONE))
 		return stoai_error(-EOWNERDEAD,
 			"%s: a writer died and nobody with write access has "
 			"repaired it yet: `stoa recover`, or open it for writing",
@@ -49,7 +57,10 @@ stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline)
 			stoai_name(tx->seg), STOAI_TX_WATCH_MAX);
 	for (unsigned spins = 0;; spins++) {
 		uint32_t seq = a32_load_acquire(&lock->seq_);
-		int rc;
+		int rc = n ? stoai_tx_watch_check(tx) : 0;
+
+		if (rc) /* what led here is no longer true */
+			return rc;
 
 		if (!(seq & 1)) {
 			tx->watched[n] = lock;
@@ -57,7 +68,7 @@ stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline)
 			tx->watched_count = n + 1;
 			return 0;
 		}
-		rc = writer_look(tx, lock);
+		rc = writer_look(tx, lock, spins % 1024 == 1023);
 		if (rc)
 			return rc;
 		if (deadline == STOA_NOW)
@@ -79,7 +90,7 @@ stoai_tx_watch_check(const struct stoa_tx *tx)
 
 		if (a32_load_after(&tx->watched[i]->seq_) == tx->sequence[i])
 			continue;
-		rc = writer_look(tx, tx->watched[i]);
+		rc = writer_look(tx, tx->watched[i], false);
 		return rc ? rc
 			  : stoai_error(-EAGAIN,
 				    "%s: a writer came between: read again",
@@ -111,7 +122,7 @@ take(struct stoa_tx *tx, const void *lock, enum stoai_lock_mode mode,
 	uint64_t deadline)
 {
 	int rc = stoai_lock(tx->seat, (void *)(uintptr_t)lock, mode, deadline,
-		false);
+		STOAI_LOCK_USER);
 
 	if (rc == -EAGAIN)
 		return stoai_error(rc, "%s: somebody has the lock",
@@ -249,7 +260,7 @@ stoai_tx_own_lock(const stoa_tx *rd, stoa_rwlock *lock, bool exclusive)
 		tx->seat->busy = 1;
 		rc = stoai_lock(tx->seat, lock,
 			exclusive ? STOAI_MODE_EXCLUSIVE : STOAI_MODE_SHARED,
-			STOA_FOREVER, true);
+			STOA_FOREVER, STOAI_LOCK_LIBRARY);
 		tx->seat->busy = 0;
 	}
 	if (rc)

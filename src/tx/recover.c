@@ -11,7 +11,7 @@ stoai_tx_recover(stoa_segment *seg, uint32_t slot)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
 	uint32_t state = a32_load_relaxed(&lane->state);
-	int rc;
+	int rc = 0;
 
 	if (!a64_load_relaxed(&lane->cursor)) /* died before its first begin */
 		return 0;
@@ -21,8 +21,11 @@ stoai_tx_recover(stoa_segment *seg, uint32_t slot)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: the lane of slot %u has state %u",
 			stoai_name(seg), slot, state);
-	/* committed: the locks first, since a free may free a lock */
-	rc = stoai_locks_recover(seg, slot);
+	if (state == STOAI_LANE_COMMITTED)
+		rc = stoai_lane_signal(seg, slot);
+	/* the locks before the frees, since a free may free a lock */
+	if (!rc)
+		rc = stoai_locks_recover(seg, slot);
 	return rc ? rc : stoai_lane_finish(seg, slot);
 }
 

@@ -11,10 +11,12 @@
  * log, by one store to its cursor, is the commit. Otherwise the lane's state
  * becomes COMMITTED, and from there everybody goes forward:
  *
- *	COMMITTED; locks released; wakes; FREEING; frees; log empty; OPEN
+ *	COMMITTED; conditions marked; SIGNALLED; locks released; sleepers woken;
+ *	FREEING; frees; log empty; OPEN
  *
- * The locks go before the frees, because a transaction may free the object that
- * holds one of its own locks.
+ * Conditions are marked before the locks go, because afterwards a waiter may
+ * delete the object that holds them; the locks go before the frees, because a
+ * transaction may free the object that holds one of its own locks.
  *
  * A transaction object lives in the thread's wiped page: a fork child reads zeros,
  * another thread's `self` differs, so neither can commit what is not its own. A
@@ -110,8 +112,16 @@ begin_attached(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
 	tx->mark_chunks = seat->chunks;
 	tx->mark_effects = seat->effects;
 	seat->scope = tx;
+	if (tx->state == STOAI_TX_WRITES)
+		seat->writer = tx;
 	if (tx->outer && tx->outer->error)
 		return tx->outer->error;
+	if (tx->outer && tx->state == STOAI_TX_WRITES
+		&& tx->outer->state != STOAI_TX_WRITES)
+		return stoai_error(-EBUSY,
+			"%s: a transaction cannot begin inside a read scope, whose "
+			"locks its commit would give up: end that scope first",
+			stoai_name(tx->seg));
 	seat->busy = 1;
 	rc = stoai_tx_take_locks(tx, holds, n, deadline);
 	seat->busy = 0;
@@ -186,32 +196,63 @@ lane_damaged(struct stoai_seat *seat)
 		stoai_name(seat->seg));
 }
 
-/* Undo this scope's records; the outermost gives up its locks. */
+/* What an outermost scope held is given back. */
+static void
+let_go(struct stoa_tx *tx, bool replay)
+{
+	if (tx->outer)
+		return;
+	stoai_unlock_all(tx->seat);
+	stoai_cond_settle(tx->seat, replay);
+}
+
+/* Undo this scope's records; a read scope has none. */
 static void
 undo(struct stoa_tx *tx)
 {
 	struct stoai_seat *seat = tx->seat;
 	int rc = 0;
 
-	if (seat->lane->cursor != tx->mark)
-		rc = stoai_lane_rollback(seat->seg, seat->index, tx->mark);
-	if (rc) {
-		tx->error = lane_damaged(seat);
-		return;
+	if (tx->state == STOAI_TX_WRITES) {
+		if (seat->lane->cursor != tx->mark)
+			rc = stoai_lane_rollback(
+				seat->seg, seat->index, tx->mark);
+		if (rc) {
+			tx->error = lane_damaged(seat);
+			return;
+		}
+		stoai_lane_trim(seat, tx->mark_chunks);
+		seat->effects = tx->mark_effects;
 	}
-	stoai_lane_trim(seat, tx->mark_chunks);
-	seat->effects = tx->mark_effects;
-	if (!tx->outer) {
-		stoai_unlock_all(seat);
-		stoai_cond_settle(seat);
+	let_go(tx, true);
+}
+
+/* The scopes that were begun in this one and not ended are over, undone with it. */
+static void
+inner_over(struct stoa_tx *tx)
+{
+	struct stoa_tx *in = tx->seat->scope;
+
+	while (in && in != tx) {
+		struct stoa_tx *outer = in->outer;
+
+		if (!in->error)
+			in->error = stoai_error(-EBUSY,
+				"the scope around this one was ended first");
+		in->state = STOAI_TX_OVER;
+		in->seat = NULL;
+		in = outer;
 	}
 }
 
 static void
 over(struct stoa_tx *tx)
 {
-	if (tx->seat)
+	if (tx->seat) {
 		tx->seat->scope = tx->outer;
+		if (tx->state == STOAI_TX_WRITES)
+			tx->seat->writer = tx->outer;
+	}
 	tx->state = STOAI_TX_OVER;
 	tx->seat = NULL;
 }
@@ -225,8 +266,11 @@ commit_outermost(struct stoa_tx *tx)
 
 	if (seat->effects) {
 		a32_store_kill(&lane->state, STOAI_LANE_COMMITTED);
+		rc = stoai_lane_signal(seat->seg, seat->index);
 		stoai_unlock_all(seat);
-		if (stoai_lane_finish(seat->seg, seat->index))
+		if (!rc)
+			rc = stoai_lane_finish(seat->seg, seat->index);
+		if (rc)
 			rc = lane_damaged(seat);
 		seat->effects = 0;
 	} else {
@@ -234,7 +278,7 @@ commit_outermost(struct stoa_tx *tx)
 			a64_store_kill(&lane->cursor, tx->mark);
 		stoai_unlock_all(seat);
 	}
-	stoai_cond_settle(seat);
+	stoai_cond_settle(seat, false);
 	if (seat->chunks)
 		stoai_lane_trim(seat, 0);
 	a32_store_relaxed(&seat->slot->commits, seat->slot->commits + 1);
@@ -265,10 +309,12 @@ int(stoa_tx_commit)(stoa_tx *tx)
 	if (rc)
 		return rc;
 	seat = tx->seat;
-	if (seat && seat->scope != tx)
+	if (seat && stoai_unlikely(seat->scope != tx)) {
 		(void)stoai_tx_fail(tx,
 			stoai_error(-EBUSY,
 				"a scope inside this one is still open"));
+		inner_over(tx);
+	}
 	if (!tx->error && tx->seg->checked && !tx->outer)
 		tx->error = stoai_checked_commit(tx);
 	if (!seat) {
@@ -294,6 +340,7 @@ stoa_tx_end(const stoa_tx *rd)
 		return;
 	if (tx->state != STOAI_TX_OVER) {
 		if (tx->seat) {
+			inner_over(tx);
 			tx->seat->busy = 1;
 			undo(tx);
 			tx->seat->busy = 0;
@@ -371,7 +418,7 @@ stoai_tx_seat_end(struct stoai_seat *seat)
 		tx = outer;
 	}
 	seat->scope = NULL;
-	seat->busy = 0;
+	seat->writer = NULL;
 }
 
 void

@@ -12,24 +12,22 @@
 
 #define AREA_SIZE ((size_t)1 << 30)
 
-static pthread_mutex_t scratch_mutex = PTHREAD_MUTEX_INITIALIZER;
 static char *common;
 static size_t common_used;
 
+/* Called by one thread at a time. */
 int
 stoai_scratch_begin(void)
 {
 	void *at = NULL;
 	int rc = 0;
 
-	pthread_mutex_lock(&scratch_mutex);
 	if (!common) {
 		rc = stoai_os_map_private(AREA_SIZE,
 			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
 		if (!rc)
 			common = at;
 	}
-	pthread_mutex_unlock(&scratch_mutex);
 	return rc ? stoai_error(rc,
 		       "cannot reserve 1 GiB of address space for failed "
 		       "transactions: %s",

@@ -18,7 +18,7 @@ enum { IDLE_NS = 50 * 1000 * 1000 };
 
 struct kept { /* one lock, to be had again */
 	uint64_t off;
-	uint16_t mode, depth;
+	uint16_t mode;
 };
 
 static uint32_t
@@ -30,8 +30,7 @@ locks_note(const struct stoai_seat *seat, struct kept kept[STOAI_HELD_MAX])
 		uint32_t k = (uint32_t)__builtin_ctz(used), i = n++;
 		struct kept it = {
 			.off = seat->lane->held[k] & ~(uint64_t)STOAI_HELD_MODE,
-			.mode = seat->lane->held[k] & STOAI_HELD_MODE,
-			.depth = seat->depth[k]};
+			.mode = seat->lane->held[k] & STOAI_HELD_MODE};
 
 		for (; i > 0 && kept[i - 1].off > it.off; i--)
 			kept[i] = kept[i - 1];
@@ -48,10 +47,9 @@ locks_again(struct stoai_seat *seat, const struct kept *kept, uint32_t n)
 	for (uint32_t i = 0; i < n && !rc; i++) {
 		void *lock = stoai_at(seat->seg, kept[i].off);
 
-		for (uint32_t d = 0; d < kept[i].depth && !rc; d++)
-			rc = stoai_lock(seat, lock,
-				(enum stoai_lock_mode)kept[i].mode, STOA_FOREVER,
-				true);
+		/* they are kept to the end, so how often does not matter */
+		rc = stoai_lock(seat, lock, (enum stoai_lock_mode)kept[i].mode,
+			STOA_FOREVER, STOAI_LOCK_LIBRARY);
 	}
 	return rc;
 }

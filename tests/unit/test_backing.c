@@ -231,7 +231,7 @@ test_no_name(void **state)
 	assert_true(given.kind == STOAI_BACKING_BUFFER && given.fd != b.fd);
 	stoai_backing_close(&given);
 	assert_int_equal(stoai_backing_owners(0, &given), 0);
-	assert_true(given.kind == STOAI_BACKING_BUFFER && given.fd == -1);
+	assert_true(given.kind == STOAI_BACKING_BUFFER && given.fd >= 0);
 	stoai_backing_close(&given);
 	stoai_backing_close(&b);
 	/* not descriptors of files */

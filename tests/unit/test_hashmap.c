@@ -473,6 +473,37 @@ test_owning(void **state)
 	assert_sound(f, stoa_type_of(boxes), &p->b);
 }
 
+/* What other languages may do: a value with memory put over another one. */
+static void
+test_put_over(void **state)
+{
+	struct fixture *f = *state;
+	const by_tight *m = &f->p->bt;
+	tight key = {1, 2};
+	named none = {{{0}}, 7};
+	uint64_t before;
+
+	assert_int_equal(
+		STOA_DO(tx, f->seg,
+			stoa_str_set(tx, &by_tight_ensure(tx, m, key)->name,
+				text_long)),
+		0);
+	before = used_blocks(f);
+	assert_int_equal(STOA_DO(tx, f->seg,
+				 (void)stoa_hashmap_put_(tx, &m->core_,
+					 stoa_type_of(by_tight), &key,
+					 sizeof key, &none)),
+		0);
+	assert_int_equal(used_blocks(f), before - 1);
+	assert_int_equal(STOA_DO(tx, f->seg,
+				 (void)stoa_hashmap_put_(tx, &m->core_,
+					 stoa_type_of(by_tight), &key,
+					 sizeof key, NULL)),
+		0);
+	STOA_READ(rd, f->seg);
+	assert_int_equal(by_tight_get(rd, m, key)->n, 0);
+}
+
 /*
  * A slot that was emptied and filled again in one transaction is what it was
  * when the transaction is undone, and so in savepoints.
@@ -544,23 +575,63 @@ test_locked(void **state)
 	}
 }
 
-/* Erased slots fill up and are swept away by a table of the same size. */
+/*
+ * Erased slots count as used; when too many are, they are swept away by a table
+ * of the same size. Four groups are filled and emptied, then the other four filled.
+ */
 static void
 test_erased(void **state)
 {
 	struct fixture *f = *state;
 	const numbers *n = &f->p->n;
 	const stoa_hashmap *m = &n->core_;
+	unsigned in_group[8] = {0};
+	uint64_t table, k, added = 0;
+
+	STOA_TX(tx, f->seg);
+	numbers_reserve(tx, n, 112);
+	table = m->table_;
+	assert_int_equal(table >> 56, 7);
+	for (k = 0; m->count_ < 64; k++) {
+		unsigned g = stoa_mix_(k ^ m->seed_) & 7;
+
+		if (g < 4 && in_group[g]++ < 16)
+			numbers_put(tx, n, k, k);
+	}
+	numbers_iter it = numbers_begin(tx, n);
+	while (numbers_next(&it))
+		numbers_remove_at(tx, &it);
+	assert_int_equal(m->count_, 0);
+	assert_int_equal(m->used_, 64);
+	for (; m->table_ == table; k++)
+		if ((stoa_mix_(k ^ m->seed_) & 7) >= 4) {
+			numbers_put(tx, n, k, k);
+			added++;
+		}
+	assert_int_equal(added, 112 - 64 + 1);
+	assert_int_equal(m->table_ >> 56, 7);
+	assert_int_equal(m->count_, added);
+	assert_int_equal(m->used_, added);
+	assert_int_equal(stoa_tx_commit(tx), 0);
+	assert_sound(f, stoa_type_of(numbers), n);
+}
+
+/* Coming and going at a constant number never makes the table larger. */
+static void
+test_churn(void **state)
+{
+	struct fixture *f = *state;
+	const numbers *n = &f->p->n;
 
 	for (uint64_t i = 0; i < 20000; i++) {
 		STOA_TX(tx, f->seg);
 		numbers_put(tx, n, i, i);
-		if (i >= 100)
-			assert_true(numbers_remove(tx, n, i - 100));
+		if (i >= 80)
+			assert_true(numbers_remove(tx, n, i - 80));
 		assert_int_equal(stoa_tx_commit(tx), 0);
-		assert_true(m->table_ >> 56 <= 8);
+		assert_true(n->core_.table_ >> 56 <= 7);
 	}
-	assert_int_equal(m->count_, 100);
+	assert_int_equal(n->core_.count_, 80);
 	assert_sound(f, stoa_type_of(numbers), n);
 }
 
@@ -665,6 +736,15 @@ test_iterate_stale(void **state)
 		assert_false(numbers_next(&it));
 		assert_int_equal(stoa_tx_error(tx), -ESTALE);
 		assert_false(numbers_next(&it));
+	}
+	{
+		STOA_TX(tx, f->seg);
+		numbers_iter it = numbers_begin(tx, n);
+
+		assert_true(numbers_next(&it));
+		numbers_clear(tx, n);
+		assert_false(numbers_next(&it));
+		assert_int_equal(stoa_tx_error(tx), -ESTALE);
 	}
 	{
 		STOA_TX(tx, f->seg);
@@ -927,9 +1007,11 @@ main(void)
 		TEST_(test_text_keys),
 		TEST_(test_inline),
 		TEST_(test_owning),
+		TEST_(test_put_over),
 		TEST_(test_reuse),
 		TEST_(test_locked),
 		TEST_(test_erased),
+		TEST_(test_churn),
 		TEST_(test_reserve),
 		TEST_(test_iterate),
 		TEST_(test_iterate_texts),

@@ -351,21 +351,25 @@ condition_words(void **state)
 	uint32_t ticket;
 
 	(void)state;
-	stoai_cond_wake(seg, &at->c, true);
+	stoai_cond_mark(seg, &at->c, true);
 	assert_int_equal(at->c.seq_, 0); /* nobody: not touched */
 	ticket = stoai_cond_arrive(seat, &at->c);
 	assert_int_equal(ticket, 3);
 	assert_int_equal(seat->slot->woken, stoai_off(seg, &at->c));
-	stoai_cond_wake(seg, &at->c, false);
-	assert_int_equal(at->c.seq_, 4); /* nobody slept: the bit is gone */
+	stoai_cond_mark(seg, &at->c, false);
+	assert_int_equal(at->c.seq_, 5); /* somebody says that he waits */
 	assert_int_equal(
 		stoai_cond_sleep(seat, &at->c, ticket, STOA_FOREVER), 0);
-	stoai_cond_settle(seat);
+	stoai_cond_settle(seat, false);
 	assert_int_equal(seat->slot->woken, 0);
+	stoai_cond_mark(seg, &at->c, false);
+	assert_int_equal(at->c.seq_, 6); /* nobody does: the bit is gone */
 	ticket = stoai_cond_arrive(seat, &at->c);
-	assert_int_equal(stoai_cond_sleep(seat, &at->c, ticket, stoa_in_ms(10)),
+	assert_int_equal(
+		stoai_cond_sleep(seat, &at->c, ticket, stoa_in_ms(10)),
 		-ETIMEDOUT);
-	stoai_cond_wake(seg, &at->c, true);
+	stoai_cond_mark(seg, &at->c, true);
+	stoai_cond_wake(seg, stoai_off(seg, &at->c), true);
 	assert_int_equal(at->c.seq_ & 1, 0);
 }
 

@@ -360,11 +360,27 @@ open_in_a_transaction(void **state)
 	}
 	assert_int_equal(objects(), 0);
 	{
-		STOA_READ(rd, seg);
-		assert_int_equal(stoa_object_open(seg, "in", quote, &q), 0);
+		STOA_TX(tx, seg);
+		{
+			/* what a reader looks at may be created later on */
+			STOA_READ(rd, seg);
+			assert_int_equal(
+				stoa_object_open(seg, "on", quote, &q), -EBUSY);
+			assert_int_equal(stoa_tx_error(rd), 0);
+		}
 		assert_int_equal(stoa_object_open(seg, "on", quote, &q), 0);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	{
+		STOA_READ(rd, seg);
+		assert_int_equal(stoa_object_open(seg, "on", quote, &again), 0);
+		assert_ptr_equal(again, q);
+		assert_int_equal(
+			stoa_object_open(seg, "in", quote, &again), -EBUSY);
+		assert_text("inside a read scope");
 		assert_int_equal(stoa_tx_error(rd), 0);
 	}
+	assert_int_equal(objects(), 1);
 	assert_sound();
 }
 

@@ -25,6 +25,11 @@ typedef struct item {
 } item;
 STOA_TYPE(item, lock, other, mutex, changed, a, b, small, text, large);
 
+typedef struct locked {
+	stoa_rwlock lock;
+} locked;
+STOA_TYPE(locked, lock);
+
 typedef struct node node;
 typedef STOA_REF(node) node_ref;
 struct node {
@@ -275,10 +280,73 @@ refusals(void **state)
 	{
 		STOA_READ(rd, seg, &it->lock);
 		STOA_TX(tx, seg, &it->lock);
-		assert_int_equal(stoa_tx_error(tx), -EDEADLK);
+		assert_int_equal(stoa_tx_error(tx), -EBUSY);
 		assert_int_equal(stoa_tx_error(rd), 0);
 	}
 	assert_int_equal(it->a, 0);
+}
+
+/* Changes go through the innermost transaction; read scopes undo nothing. */
+static void
+order_of_scopes(void **state)
+{
+	(void)state;
+	{
+		STOA_TX(tx, seg);
+		STOA_SET(tx, it->a, 1);
+		{
+			STOA_READ(rd, seg);
+			STOA_SET(tx, it->b, 2);
+			assert_int_equal(stoa_tx_error(rd), 0);
+		}
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	assert_int_equal(it->a, 1);
+	assert_int_equal(it->b, 2);
+	{
+		STOA_TX(tx, seg);
+		{
+			STOA_TX(in, seg);
+			assert_false(STOA_SET(tx, it->a, 9));
+			assert_int_equal(stoa_tx_commit(in), 0);
+		}
+		assert_int_equal(stoa_tx_commit(tx), -EBUSY);
+	}
+	{ /* the outer one is ended first */
+		stoa_tx *tx = stoa_tx_begin(seg, NULL, 0, STOA_FOREVER);
+		stoa_tx *in = stoa_tx_begin(seg, NULL, 0, STOA_FOREVER);
+
+		STOA_SET(in, it->a, 7);
+		stoa_tx_end(tx);
+		assert_int_equal(it->a, 1);
+		assert_false(STOA_SET(in, it->a, 8));
+		assert_int_equal(stoa_tx_commit(in), -EBUSY);
+		stoa_tx_end(in);
+	}
+	assert_int_equal(STOA_DO(tx, seg, STOA_SET(tx, it->a, 3)), 0);
+	assert_int_equal(it->a, 3);
+}
+
+/* A lock in a block that is undone is not let go later, into another block. */
+static void
+lock_of_an_undone_block(void **state)
+{
+	struct stoai_seat *seat = NULL;
+	locked *n;
+
+	(void)state;
+	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
+	{
+		STOA_TX(tx, seg);
+		{
+			STOA_TX(in, seg);
+			n = stoa_new(in, locked);
+			assert_int_equal(stoa_tx_lock(in, &n->lock), 0);
+			assert_int_equal(__builtin_popcount(seat->locks), 2);
+		}
+		assert_int_equal(__builtin_popcount(seat->locks), 1);
+		assert_ptr_equal(stoa_new(tx, locked), n);
+	}
 }
 
 static void
@@ -551,6 +619,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			failed_begin_goes_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(refusals, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			order_of_scopes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			lock_of_an_undone_block, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			child_cannot_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(

@@ -335,6 +335,22 @@ test_owning(void **state)
 	assert_int_equal(used_blocks(f), before);
 }
 
+/* Clear gives the block back, also of a vector that was emptied before. */
+static void
+test_clear_empty(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before = used_blocks(f), out;
+
+	assert_int_equal(STOA_DO(tx, f->seg, numbers_push(tx, &f->p->n, 1),
+				 numbers_pop(tx, &f->p->n, &out)),
+		0);
+	assert_int_equal(used_blocks(f), before + 1);
+	assert_int_equal(STOA_DO(tx, f->seg, numbers_clear(tx, &f->p->n)), 0);
+	assert_int_equal(used_blocks(f), before);
+	assert_sound(f, stoa_type_of(numbers), &f->p->n);
+}
+
 /* Boxed elements keep their address, whatever happens around them. */
 static void
 test_boxed(void **state)
@@ -507,6 +523,7 @@ main(void)
 		TEST_(test_failed),
 		TEST_(test_resize),
 		TEST_(test_owning),
+		TEST_(test_clear_empty),
 		TEST_(test_boxed),
 		TEST_(test_wrong_type),
 		TEST_(test_damage),

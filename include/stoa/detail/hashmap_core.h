@@ -52,8 +52,8 @@ typedef struct stoa_key_ {
 /* One multiplication to 128 bits, folded: enough for 7 + 40 bits of a table. */
 STOA_CORE_ uint64_t stoa_mix_(uint64_t x)
 {
-	__extension__ typedef unsigned __int128 wide;
-	wide m = (wide)(x ^ UINT64_C(0x2d358dccaa6c78a5)) * UINT64_C(0x8bb84b93962eacc9);
+	__extension__ typedef unsigned __int128 stoa_wide_;
+	stoa_wide_ m = (stoa_wide_)(x ^ UINT64_C(0x2d358dccaa6c78a5)) * UINT64_C(0x8bb84b93962eacc9);
 
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
@@ -133,13 +133,13 @@ STOA_CORE_ unsigned stoa_tag_(uint64_t hash)
 	return STOA_SLOT_LIVE_ | (unsigned)(hash >> 57);
 }
 
-STOA_CORE_ uint64_t stoa_load_word_(const void *p, const stoa_shape_ *s)
+STOA_CORE_ uint64_t stoa_load_word_(const void *p, unsigned key_class)
 {
 	uint64_t v8 = 0;
 	uint32_t v4;
 	uint16_t v2;
 
-	switch (s->key_class) {
+	switch (key_class) {
 	case STOA_KEY_1_:
 		return *(const unsigned char *)p;
 	case STOA_KEY_2_:
@@ -154,13 +154,16 @@ STOA_CORE_ uint64_t stoa_load_word_(const void *p, const stoa_shape_ *s)
 	}
 }
 
-/* The key as it will be compared, and its hash. t: the map's description. */
-STOA_CORE_ void stoa_key_set_(stoa_key_ *k, const stoa_shape_ *s, const stoa_type *t,
-	const void *key, size_t size, uint64_t seed)
+/*
+ * The key as it will be compared, and its hash. t: the map's description. c is
+ * s->key_class, as a constant where it is known.
+ */
+STOA_CORE_ void stoa_key_set_(stoa_key_ *k, const stoa_shape_ *s, unsigned c,
+	const stoa_type *t, const void *key, size_t size, uint64_t seed)
 {
 	k->bytes = key;
 	k->size = size;
-	switch (s->key_class) {
+	switch (c) {
 	case STOA_KEY_STR_:
 		k->hash = stoa_hash_(key, size, seed);
 		k->image[0] = k->image[1] = k->image[2] = 0;
@@ -176,17 +179,17 @@ STOA_CORE_ void stoa_key_set_(stoa_key_ *k, const stoa_shape_ *s, const stoa_typ
 		k->hash = stoa_key_hash_(s, t, key, seed);
 		break;
 	default:
-		k->word = stoa_load_word_(key, s);
+		k->word = stoa_load_word_(key, c);
 		k->hash = stoa_mix_(k->word ^ seed);
 	}
 }
 
-STOA_CORE_ bool stoa_key_is_(const stoa_tx *rd, const stoa_shape_ *s, const stoa_type *t,
-	const stoa_key_ *k, const unsigned char *slot)
+STOA_CORE_ bool stoa_key_is_(const stoa_tx *rd, const stoa_shape_ *s, unsigned c,
+	const stoa_type *t, const stoa_key_ *k, const unsigned char *slot)
 {
 	uint64_t w[3];
 
-	switch (s->key_class) {
+	switch (c) {
 	case STOA_KEY_STR_:
 		__builtin_memcpy(w, slot, sizeof w);
 		if (k->size <= STOA_STR_INLINE_)
@@ -197,30 +200,33 @@ STOA_CORE_ bool stoa_key_is_(const stoa_tx *rd, const stoa_shape_ *s, const stoa
 	case STOA_KEY_STRUCT_:
 		return stoa_key_equal_(s, t, slot, k->bytes);
 	default:
-		return stoa_load_word_(slot, s) == k->word;
+		return stoa_load_word_(slot, c) == k->word;
 	}
 }
 
-/* The slot of the key, or STOA_SLOT_NONE_. */
-STOA_CORE_ uint64_t stoa_hashmap_find_(const stoa_tx *rd, const unsigned char *table, unsigned log2,
-	const stoa_shape_ *s, const stoa_type *t, const stoa_key_ *k)
+/* The slot of the key, NULL if there is none; *ret_i is its number. */
+STOA_CORE_ const unsigned char *stoa_hashmap_find_(const stoa_tx *rd, const unsigned char *table, unsigned log2,
+	const stoa_shape_ *s, unsigned c, const stoa_type *t, const stoa_key_ *k, uint64_t *ret_i)
 {
-	const uint64_t mask = stoa_groups_mask_(log2);
+	const uint64_t mask = stoa_groups_mask_(log2), stride = stoa_group_stride_(s);
 	const unsigned valid = stoa_group_valid_(log2), tag = stoa_tag_(k->hash);
 	uint64_t g = k->hash & mask, step = 0;
 
 	for (;;) {
-		const unsigned char *group = table + g * stoa_group_stride_(s);
+		const unsigned char *group = table + g * stride;
 		unsigned hit = stoa_group_match_(group, tag) & valid;
 
 		for (; hit; hit &= hit - 1) {
 			unsigned i = (unsigned)__builtin_ctz(hit);
+			const unsigned char *slot = group + s->head + (uint64_t)i * s->slot_size;
 
-			if (__builtin_expect(stoa_key_is_(rd, s, t, k, group + s->head + (uint64_t)i * s->slot_size), 1))
-				return g * STOA_GROUP_ + i;
+			if (__builtin_expect(stoa_key_is_(rd, s, c, t, k, slot), 1)) {
+				*ret_i = g * STOA_GROUP_ + i;
+				return slot;
+			}
 		}
 		if (__builtin_expect((stoa_group_match_(group, STOA_SLOT_EMPTY_) & valid) != 0, 1) || step++ == mask)
-			return STOA_SLOT_NONE_;
+			return NULL;
 		g = (g + step) & mask;
 	}
 }
@@ -244,14 +250,15 @@ STOA_CORE_ const void *stoa_hashmap_get_core_(const stoa_tx *rd, const stoa_hash
 {
 	unsigned log2;
 	const unsigned char *table = stoa_hashmap_table_(rd, m, t, &log2);
+	const unsigned char *slot;
 	stoa_key_ k;
 	uint64_t i;
 
 	if (!table)
 		return NULL;
-	stoa_key_set_(&k, s, t, key, size, __atomic_load_n(&m->seed_, __ATOMIC_RELAXED));
-	i = stoa_hashmap_find_(rd, table, log2, s, t, &k);
-	return i == STOA_SLOT_NONE_ ? NULL : stoa_slot_val_(rd, s, stoa_slot_at_(table, s, i));
+	stoa_key_set_(&k, s, s->key_class, t, key, size, __atomic_load_n(&m->seed_, __ATOMIC_RELAXED));
+	slot = stoa_hashmap_find_(rd, table, log2, s, s->key_class, t, &k, &i);
+	return slot ? stoa_slot_val_(rd, s, slot) : NULL;
 }
 
 /* for a value that is neither boxed nor missing */
