@@ -11,45 +11,6 @@
 #include "heap/heap.h"
 #include "tx/local.h"
 
-static int
-not_writable(const struct stoa_tx *tx)
-{
-	if (!tx->self || tx->self != stoai_self || tx->state == STOAI_TX_CLOSED)
-		return stoai_error(-EPERM,
-			"a change in a transaction of another thread or of the "
-			"parent process");
-	if (tx->state == STOAI_TX_READS)
-		return stoai_error(-EROFS, "a change in a read scope");
-	if (tx->state == STOAI_TX_WRITES)
-		return stoai_error(-EBUSY,
-			"a change while a transaction inside this one is open");
-	return stoai_error(-EPERM, "a change after commit");
-}
-
-bool
-stoai_tx_writes(stoa_tx *tx)
-{
-	if (stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error
-			&& tx->self == stoai_self && tx->seat->writer == tx))
-		return true;
-	if (!tx->error)
-		(void)stoai_tx_fail(tx, not_writable(tx));
-	return false;
-}
-
-bool
-stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
-{
-	uint64_t off = (uint64_t)((const char *)p - rd->seg->base);
-
-	if (stoai_likely(stoai_in_heap(rd->seg, off, size)))
-		return true;
-	(void)stoai_tx_fail(rd,
-		stoai_error(-EFAULT, "%s: %p is not in the segment's heap",
-			stoai_name(rd->seg), p));
-	return false;
-}
-
 static bool
 is_fresh(const struct stoa_tx *tx, uint64_t off, uint64_t size)
 {

@@ -27,6 +27,11 @@ stoai_tx_self(struct stoai_self *self)
 	return self->tx;
 }
 
+/* ---- fail.c ---- */
+
+/* The calling thread's, and not over? 0, or why not; nothing is touched. */
+int stoai_tx_mine(const struct stoa_tx *tx);
+
 /* ---- lane.c ---- */
 
 /* One record at the log's end. 0, or why it has no room (-ENOSPC, with text). */
@@ -49,6 +54,9 @@ void stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks);
 /* The locks of a scope that begins, sorted; the segment's own if none is named. */
 int stoai_tx_take_locks(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
 	uint64_t deadline);
+
+/* ---- watch.c ---- */
+
 /* A read-only mapping: wait until no writer is in, note the sequence. */
 int stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline);
 /* 0; -EAGAIN: a writer came between; -EOWNERDEAD: one died and nobody repaired. */

@@ -1,103 +1,15 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * The locks of a scope: which ones, in which order, and what takes their place
- * where nothing can be locked.
+ * The locks of a scope: which ones, in which order, and who holds a lock.
  *
  * Locks named in one STOA_TX are taken in the order of their addresses, so two of
  * them never wait for each other; locks taken later (stoa_tx_lock) may meet a
  * cycle, which sync finds. All are kept to the end of the outermost scope.
- *
- * A read-only mapping takes none. It waits until seq_ is even, notes it, and asks
- * at the end whether it is still the same (optimistic reading, seqlock).
  */
-#include "os/os.h"
 #include "sync/lock.h"
 #include "tx/local.h"
 
 enum { HOLDS_MAX = 8, KIND_MUTEX = 1, HOLD_SHARED = 1 };
-
-/* ---- read-only mappings ---- */
-
-/*
- * A writer is in. 0: alive, or it may be; -EOWNERDEAD: dead, not repaired. prove:
- * ask for its owner byte, too, which costs a system call.
- */
-static int
-writer_look(const struct stoa_tx *tx, const stoa_rwlock *lock, bool prove)
-{
-	stoa_segment *seg = tx->seg;
-	uint32_t owner = stoai_word_slot(seg, a32_load_acquire(&lock->word_));
-
-	if (owner == UINT32_MAX
-		|| !a32_load_relaxed(&stoai_slot_at(seg, owner)->paged))
-		return 0;
-	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, owner)))
-		|| (prove && seg->fd >= 0
-			&& stoai_os_probe_byte(
-				   seg->fd, STOAI_OWNER_BYTES + owner)
-				== STOAI_LOCK_NONE))
-		return stoai_error(-EOWNERDEAD,
-			"%s: a writer died and nobody with write access has "
-			"repaired it yet: `stoa recover`, or open it for writing",
-			stoai_name(seg));
-	return 0;
-}
-
-int
-stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline)
-{
-	uint32_t n = tx->watched_count;
-
-	for (uint32_t i = 0; i < n; i++)
-		if (tx->watched[i] == lock)
-			return 0;
-	if (n == STOAI_TX_WATCH_MAX)
-		return stoai_error(-EOVERFLOW,
-			"%s: a read scope watches %d locks at most",
-			stoai_name(tx->seg), STOAI_TX_WATCH_MAX);
-	for (unsigned spins = 0;; spins++) {
-		uint32_t seq = a32_load_acquire(&lock->seq_);
-		int rc = n ? stoai_tx_watch_check(tx) : 0;
-
-		if (rc) /* what led here is no longer true */
-			return rc;
-
-		if (!(seq & 1)) {
-			tx->watched[n] = lock;
-			tx->sequence[n] = seq;
-			tx->watched_count = n + 1;
-			return 0;
-		}
-		rc = writer_look(tx, lock, spins % 1024 == 1023);
-		if (rc)
-			return rc;
-		if (deadline == STOA_NOW)
-			return -EAGAIN;
-		if (stoai_os_now() >= deadline)
-			return -ETIMEDOUT;
-		if (spins < 64)
-			stoai_pause();
-		else
-			stoai_os_sleep(100000);
-	}
-}
-
-int
-stoai_tx_watch_check(const struct stoa_tx *tx)
-{
-	for (uint32_t i = 0; i < tx->watched_count; i++) {
-		int rc;
-
-		if (a32_load_after(&tx->watched[i]->seq_) == tx->sequence[i])
-			continue;
-		rc = writer_look(tx, tx->watched[i], false);
-		return rc ? rc
-			  : stoai_error(-EAGAIN,
-				    "%s: a writer came between: read again",
-				    stoai_name(tx->seg));
-	}
-	return 0;
-}
 
 /* ---- holds ---- */
 

@@ -285,26 +285,10 @@ commit_outermost(struct stoa_tx *tx)
 	return rc;
 }
 
-/* Is this call allowed to end tx? 0, or why not (nothing is touched then). */
-static int
-commit_check(const struct stoa_tx *tx)
-{
-	if (!tx->self || tx->self != stoai_self || tx->state == STOAI_TX_CLOSED)
-		return tx->error ? tx->error
-				 : stoai_error(-EPERM,
-					   "this transaction belongs to another "
-					   "thread, or to the parent process");
-	if (tx->state == STOAI_TX_OVER)
-		return tx->error ? tx->error
-				 : stoai_error(-EPERM,
-					   "this transaction is over already");
-	return 0;
-}
-
 int(stoa_tx_commit)(stoa_tx *tx)
 {
 	struct stoai_seat *seat;
-	int rc = commit_check(tx);
+	int rc = stoai_tx_mine(tx);
 
 	if (rc)
 		return rc;
@@ -348,49 +332,6 @@ stoa_tx_end(const stoa_tx *rd)
 		over(tx);
 	}
 	scope_free(tx);
-}
-
-int
-stoai_tx_fail(const stoa_tx *rd, int error)
-{
-	struct stoa_tx *tx = (struct stoa_tx *)(uintptr_t)rd;
-	int rc;
-
-	if (tx->error)
-		return tx->error;
-	rc = commit_check(tx);
-	if (rc) /* not this thread's to fail */
-		return rc;
-	tx->error = error ? error : -EINVAL;
-	return tx->error;
-}
-
-int
-stoa_tx_fail(const stoa_tx *rd, int error)
-{
-	/* an older failure may be why the program came to this one */
-	int rc = stoa_tx_error(rd);
-
-	if (rc)
-		return rc;
-	if (error < 0)
-		(void)stoai_error(error, "%s", stoa_strerror(error));
-	return stoai_tx_fail(rd, error);
-}
-
-int
-stoa_tx_error(const stoa_tx *rd)
-{
-	int rc = rd->error;
-
-	if (!rc && rd->state == STOAI_TX_CLOSED)
-		return commit_check(rd);
-	if (!rc && stoai_unlikely(rd->watched_count != 0)) {
-		rc = stoai_tx_watch_check(rd);
-		if (rc)
-			rc = stoai_tx_fail(rd, rc);
-	}
-	return rc;
 }
 
 stoa_segment *
