@@ -36,7 +36,7 @@ static const struct {
 	{-EXDEV, "a lock or pointer of another segment"},
 	{-EBUSY, "in use, or waiting after a change"},
 	{-EOWNERDEAD, "a writer died and nobody has repaired it yet"},
-	{-ENOTRECOVERABLE, "quarantined: recovery failed three times"},
+	{-ENOTRECOVERABLE, "quarantined: recovery failed again and again"},
 	{-EPERM, "not allowed here: other owner, other thread, or a fork child"},
 	{-EINVAL, "a wrong argument"},
 	{-EFAULT, "outside the segment"},

@@ -133,7 +133,7 @@ check_pair(const stoa_tx *rd, const struct stoai_map *m, uint64_t i)
 	const unsigned char *slot = stoa_slot_at_(m->table, c, i);
 	unsigned control = *stoa_control_at_(m->table, c, i);
 	stoa_key_ k;
-	uint64_t box;
+	uint64_t box, at;
 	int rc = 0;
 
 	if (c->key_class == STOA_KEY_STR_)
@@ -146,8 +146,9 @@ check_pair(const stoa_tx *rd, const struct stoai_map *m, uint64_t i)
 		return check_failed(rd, "hash map", m->shared,
 			"H6: slot %llu: control byte %02x, its key has %02x",
 			(unsigned long long)i, control, stoa_tag_(k.hash));
-	if (stoa_hashmap_find_(rd, m->table, m->log2, c, m->shape->type, &k) !=
-		i)
+	if (!stoa_hashmap_find_(rd, m->table, m->log2, c, c->key_class,
+		    m->shape->type, &k, &at) ||
+		at != i)
 		return check_failed(rd, "hash map", m->shared,
 			"H6: the key of slot %llu is not found there",
 			(unsigned long long)i);

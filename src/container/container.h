@@ -2,6 +2,7 @@
 /* What the container layer's files share. */
 #ifndef STOAI_CONTAINER_CONTAINER_H
 #define STOAI_CONTAINER_CONTAINER_H
+#include "base/atomic.h"
 #include "container/format.h"
 #include "object/object.h"
 #include "stoa/detail/hashmap_core.h"
@@ -22,6 +23,7 @@ struct stoai_shape {
 	stoa_shape_ core; /* of maps */
 	const stoa_type *type;
 	uint64_t id;
+	uint32_t log2_max;  /* of the largest table that is no damage */
 	uint64_t next;      /* of shapes that share a bucket; a pointer */
 	uint32_t elem_size; /* of a vector's element or a map's value */
 	uint32_t elem_align;
@@ -33,17 +35,61 @@ struct stoai_shape {
 	struct stoai_part part[STOAI_PARTS_MAX];
 };
 
+/* Shapes in use, by description; a bucket is a pointer to the first of a list. */
+enum {
+	STOAI_SHAPE_BUCKETS = 64
+};
+extern uint64_t stoai_shape_buckets[STOAI_SHAPE_BUCKETS];
+
+static inline uint64_t *
+stoai_shape_bucket(const stoa_type *t)
+{
+	return &stoai_shape_buckets[((uintptr_t)t >> 4 ^ (uintptr_t)t >> 10) %
+				    STOAI_SHAPE_BUCKETS];
+}
+
+const struct stoai_shape *
+stoai_shape_search(const stoa_tx *rd, const stoa_type *t);
+
 /*
  * The shape of a container's description, made once a process and kept. NULL: rd
  * has failed with -EINVAL and a text. The description must live as long as the
  * program, as those of the templates do.
  */
-const struct stoai_shape *stoai_shape_of(const stoa_tx *rd, const stoa_type *t);
+static inline const struct stoai_shape *
+stoai_shape_of(const stoa_tx *rd, const stoa_type *t)
+{
+	const struct stoai_shape *s = (const void *)(uintptr_t)a64_load_acquire(
+		stoai_shape_bucket(t));
+
+	return stoai_likely(s && s->type == t) ? s : stoai_shape_search(rd, t);
+}
 /* The same, into the caller's memory and for any description. 0 or -EINVAL. */
 int stoai_shape_make(const stoa_type *t, struct stoai_shape *ret);
 /* Fails rd with -EPROTOTYPE and a text with both types. */
 void stoai_shape_differs(
 	const stoa_tx *rd, const struct stoai_shape *s, uint64_t stored_id);
+
+/* ---- reading, without a call where all is well ---- */
+
+/* stoai_tx_reads */
+static inline bool
+stoai_container_reads(const stoa_tx *rd)
+{
+	return stoai_likely((rd->state == STOAI_TX_READS ||
+				    rd->state == STOAI_TX_WRITES) &&
+			    !rd->error && rd->self == stoai_self) ||
+	       stoai_tx_reads(rd);
+}
+
+/* stoai_tx_at, for a scope that reads and an offset that is not 0 */
+static inline const void *
+stoai_container_at(const stoa_tx *rd, uint64_t off, uint64_t size)
+{
+	return stoai_likely(stoai_in_heap(rd->seg, off, size))
+		       ? stoai_at(rd->seg, off)
+		       : stoai_tx_at(rd, off, size);
+}
 
 /* ---- change.c: how shared bytes are changed ---- */
 
@@ -114,8 +160,13 @@ stoai_table_limit(unsigned log2)
 
 	return log2 < 3 ? capacity - 1 : capacity - capacity / 8;
 }
-/* 0: too large */
-uint64_t stoai_table_bytes(const stoa_shape_ *s, unsigned log2);
+/* log2 <= shape->log2_max */
+static inline uint64_t
+stoai_table_bytes(const stoa_shape_ *s, unsigned log2)
+{
+	return log2 < 4 ? s->head + ((uint64_t)s->slot_size << log2)
+			: stoa_group_stride_(s) << (log2 - 4);
+}
 /* Another table of that capacity in place of the map's; all live slots move. */
 bool stoai_table_rebuild(stoa_tx *tx, struct stoai_map *m, unsigned log2);
 /* Room for one more slot, and the slot: its control byte is EMPTY or ERASED. */

@@ -66,10 +66,10 @@ stoai_map_load(const stoa_tx *rd, const stoa_hashmap *m,
 		return (!ret->off && ret->log2 <= STOAI_TABLE_LOG2_MAX) ||
 		       map_damaged(rd, m, "H1, H2: a table without a type");
 	if (stoai_unlikely(ret->log2 < STOAI_TABLE_LOG2_MIN ||
-			   ret->log2 > STOAI_TABLE_LOG2_MAX ||
+			   ret->log2 > s->log2_max ||
 			   (ret->off & (s->core.head - 1))))
 		return map_damaged(rd, m, "H3: no such table");
-	ret->table = stoai_tx_at(
+	ret->table = stoai_container_at(
 		rd, ret->off, stoai_table_bytes(&s->core, ret->log2));
 	return ret->table != NULL;
 }
@@ -80,7 +80,8 @@ map_open(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
 {
 	const struct stoai_shape *s;
 
-	return stoai_tx_reads(rd) && (s = stoai_shape_of(rd, t)) != NULL &&
+	return stoai_container_reads(rd) &&
+	       (s = stoai_shape_of(rd, t)) != NULL &&
 	       stoai_map_load(rd, m, s, ret);
 }
 
@@ -116,8 +117,8 @@ void
 stoai_map_key(
 	const struct stoai_map *m, const void *key, size_t size, stoa_key_ *ret)
 {
-	stoa_key_set_(ret, &m->shape->core, m->shape->type, key, size,
-		a64_load_relaxed(&m->shared->seed_));
+	stoa_key_set_(ret, &m->shape->core, m->shape->core.key_class,
+		m->shape->type, key, size, a64_load_relaxed(&m->shared->seed_));
 }
 
 bool
@@ -141,49 +142,42 @@ stoai_map_slot_key(const stoa_tx *rd, const struct stoai_map *m,
 
 /* ---- finding: one compiled search for each class of keys ---- */
 
-#define MAP_FIND_(class_, name) \
- static __attribute__((noinline)) uint64_t name(const stoa_tx *rd, \
-	 const struct stoai_map *m, const void *key, size_t size, \
-	 stoa_key_ *k) \
- { \
-  stoa_shape_ s = m->shape->core; \
-\
-  s.key_class = (class_); \
-  stoa_key_set_(k, &s, m->shape->type, key, size, \
-	  a64_load_relaxed(&m->shared->seed_)); \
-  return m->table ? stoa_hashmap_find_( \
-			    rd, m->table, m->log2, &s, m->shape->type, k) \
-		  : STOA_SLOT_NONE_; \
- }
+struct map_found {
+	const unsigned char *slot; /* NULL: the key is not there */
+	uint64_t i;
+	stoa_key_ k; /* for an insertion that may follow */
+};
 
-MAP_FIND_(STOA_KEY_8_, map_find_8)
-MAP_FIND_(STOA_KEY_4_, map_find_4)
-MAP_FIND_(STOA_KEY_STR_, map_find_str)
-
-static __attribute__((noinline)) uint64_t
-map_find_other(const stoa_tx *rd, const struct stoai_map *m, const void *key,
-	size_t size, stoa_key_ *k)
+static inline __attribute__((always_inline)) const unsigned char *
+map_search(const stoa_tx *rd, const struct stoai_map *m, unsigned key_class,
+	const void *key, size_t size, struct map_found *ret)
 {
-	stoai_map_key(m, key, size, k);
-	return m->table ? stoa_hashmap_find_(rd, m->table, m->log2,
-				  &m->shape->core, m->shape->type, k)
-			: STOA_SLOT_NONE_;
+	const struct stoai_shape *s = m->shape;
+
+	stoa_key_set_(&ret->k, &s->core, key_class, s->type, key, size,
+		a64_load_relaxed(&m->shared->seed_));
+	ret->slot =
+		m->table ? stoa_hashmap_find_(rd, m->table, m->log2, &s->core,
+				   key_class, s->type, &ret->k, &ret->i)
+			 : NULL;
+	return ret->slot;
 }
 
-/* Also sets *k, for an insertion that may follow. */
-static inline uint64_t
+static const unsigned char *
 map_find(const stoa_tx *rd, const struct stoai_map *m, const void *key,
-	size_t size, stoa_key_ *k)
+	size_t size, struct map_found *ret)
 {
-	switch (m->shape->core.key_class) {
+	unsigned key_class = m->shape->core.key_class;
+
+	switch (key_class) {
 	case STOA_KEY_8_:
-		return map_find_8(rd, m, key, size, k);
+		return map_search(rd, m, STOA_KEY_8_, key, size, ret);
 	case STOA_KEY_4_:
-		return map_find_4(rd, m, key, size, k);
+		return map_search(rd, m, STOA_KEY_4_, key, size, ret);
 	case STOA_KEY_STR_:
-		return map_find_str(rd, m, key, size, k);
+		return map_search(rd, m, STOA_KEY_STR_, key, size, ret);
 	default:
-		return map_find_other(rd, m, key, size, k);
+		return map_search(rd, m, key_class, key, size, ret);
 	}
 }
 
@@ -200,7 +194,7 @@ stoa_hashmap_count_(const stoa_tx *rd, const stoa_hashmap *m)
 {
 	uint64_t count, word;
 
-	if (!stoai_tx_reads(rd))
+	if (!stoai_container_reads(rd))
 		return 0;
 	count = a64_load_relaxed(&m->count_);
 	word = a64_load_relaxed(&m->table_);
@@ -219,15 +213,12 @@ stoa_hashmap_get_(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {
 	struct stoai_map map;
-	stoa_key_ k;
-	uint64_t i;
+	struct map_found at;
 
-	if (!map_open(rd, m, t, &map) || !map.table)
+	if (!map_open(rd, m, t, &map) || !map.table ||
+		!map_find(rd, &map, key, size, &at))
 		return NULL;
-	i = map_find(rd, &map, key, size, &k);
-	return i == STOA_SLOT_NONE_ ? NULL
-				    : stoa_slot_val_(rd, &map.shape->core,
-					      map_slot(&map, i));
+	return stoa_slot_val_(rd, &map.shape->core, at.slot);
 }
 
 /* ---- changing ---- */
@@ -246,15 +237,15 @@ map_scratch(const stoa_type *t)
 }
 
 /*
- * The value of slot i to write to. A value that holds a lock is not saved: undo
+ * The value of a slot to write to. A value that holds a lock is not saved: undo
  * must touch neither the lock nor what another thread changes under it; the
  * template gives it out as const. NULL: tx has failed.
  */
 static void *
-map_edit_at(stoa_tx *tx, const struct stoai_map *m, uint64_t i)
+map_edit_slot(stoa_tx *tx, const struct stoai_map *m, const unsigned char *slot)
 {
 	const struct stoai_shape *s = m->shape;
-	const void *val = stoa_slot_val_(tx, &s->core, map_slot(m, i));
+	const void *val = stoa_slot_val_(tx, &s->core, slot);
 
 	if (!val && !tx->error)
 		map_damaged(tx, m->shared, "H7: a value without a block");
@@ -352,17 +343,19 @@ stoa_hashmap_edit_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {
 	struct stoai_map map;
-	stoa_key_ k;
+	struct map_found at;
 	const void *val;
-	uint64_t i;
+	void *edit;
 
-	if (!stoai_map_load_to_change(tx, m, t, &map) || !map.table)
+	if (!stoai_map_load_to_change(tx, m, t, &map) || !map.table ||
+		!map_find(tx, &map, key, size, &at))
 		return NULL;
-	i = map_find(tx, &map, key, size, &k);
-	if (i == STOA_SLOT_NONE_)
-		return NULL;
-	val = map_edit_at(tx, &map, i);
-	return val ? stoai_mutable(val) : map_scratch(t);
+	val = stoa_slot_val_(tx, &map.shape->core, at.slot);
+	edit = map_edit_slot(tx, &map, at.slot);
+	if (stoai_likely(edit != NULL))
+		return edit;
+	/* a copy: a program may divide by what it finds */
+	return val ? stoai_scratch(t->val->size, val) : map_scratch(t);
 }
 
 void *
@@ -370,16 +363,14 @@ stoa_hashmap_ensure_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {
 	struct stoai_map map;
-	stoa_key_ k;
+	struct map_found at;
 	void *val = NULL;
-	uint64_t i;
 
 	if (stoai_map_load_to_change(tx, m, t, &map)) {
-		i = map_find(tx, &map, key, size, &k);
-		if (stoai_likely(i != STOA_SLOT_NONE_))
-			val = map_edit_at(tx, &map, i);
+		if (stoai_likely(map_find(tx, &map, key, size, &at) != NULL))
+			val = map_edit_slot(tx, &map, at.slot);
 		else if (stoai_tx_writes(tx)) /* no damage on the way */
-			val = map_add(tx, &map, key, size, &k);
+			val = map_add(tx, &map, key, size, &at.k);
 	}
 	return stoai_likely(val != NULL) ? val : map_scratch(t);
 }
@@ -404,20 +395,17 @@ stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size, const void *val)
 {
 	struct stoai_map map;
-	stoa_key_ k;
+	struct map_found at;
 	void *to = NULL;
-	uint64_t i;
 
 	if (stoai_map_load_to_change(tx, m, t, &map)) {
-		i = map_find(tx, &map, key, size, &k);
-		if (i == STOA_SLOT_NONE_) {
-			if (stoai_tx_writes(tx))
-				to = map_add(tx, &map, key, size, &k);
-		} else {
-			to = map_edit_at(tx, &map, i);
+		if (map_find(tx, &map, key, size, &at)) {
+			to = map_edit_slot(tx, &map, at.slot);
 			if (to && map.shape->val_clears &&
 				!stoai_type_clear(tx, t->val, to))
 				to = NULL;
+		} else if (stoai_tx_writes(tx)) {
+			to = map_add(tx, &map, key, size, &at.k);
 		}
 	}
 	if (!to)
@@ -434,13 +422,11 @@ stoa_hashmap_remove_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {
 	struct stoai_map map;
-	stoa_key_ k;
-	uint64_t i;
+	struct map_found at;
 
-	if (!stoai_map_load_to_change(tx, m, t, &map) || !map.table)
-		return false;
-	i = map_find(tx, &map, key, size, &k);
-	return i != STOA_SLOT_NONE_ && stoai_table_erase(tx, &map, i);
+	return stoai_map_load_to_change(tx, m, t, &map) && map.table &&
+	       map_find(tx, &map, key, size, &at) &&
+	       stoai_table_erase(tx, &map, at.i);
 }
 
 /* ---- iterating: in the order of the slots ---- */
@@ -488,11 +474,12 @@ stoa_hashmap_next_(stoa_iter *it)
 		!map_open(it->rd, m, it->type, &map))
 		return false;
 	if (a64_load_relaxed(&m->stamp_) != it->word_[1]) {
-		stoai_tx_fail(it->rd,
-			stoai_error(-ESTALE,
-				"'%s' got a new key or was cleared while an "
-				"iterator stood in it",
-				it->type->name));
+		if (!stoa_tx_error(it->rd)) /* torn, in a read-only mapping? */
+			stoai_tx_fail(it->rd, stoai_error(-ESTALE,
+						      "'%s' got a new key or "
+						      "was cleared while "
+						      "an iterator stood in it",
+						      it->type->name));
 		return false;
 	}
 	i = map.table ? map_live_from(&map, it->word_[0]) : STOA_SLOT_NONE_;

@@ -21,11 +21,10 @@
 #include <string.h>
 
 enum {
-	DEPTH_MAX = 16,
-	BUCKETS = 64
+	DEPTH_MAX = 16
 };
 
-static uint64_t shape_buckets[BUCKETS];
+uint64_t stoai_shape_buckets[STOAI_SHAPE_BUCKETS];
 
 /* ---- the plain fields inside a description ---- */
 
@@ -209,6 +208,10 @@ shape_set_map(struct stoai_shape *s, const stoa_type *t)
 	c->val_off = (uint32_t)off;
 	c->slot_size = (uint32_t)size;
 	c->head = s->slot_align > STOA_GROUP_ ? s->slot_align : STOA_GROUP_;
+	for (s->log2_max = STOAI_TABLE_LOG2_MIN;
+		s->log2_max < STOAI_TABLE_LOG2_MAX &&
+		stoai_table_bytes(c, s->log2_max + 1) <= STOAI_BYTES_MAX;)
+		s->log2_max++;
 	return 0;
 }
 
@@ -284,14 +287,12 @@ shape_add(uint64_t *bucket, const stoa_type *t)
 }
 
 const struct stoai_shape *
-stoai_shape_of(const stoa_tx *rd, const stoa_type *t)
+stoai_shape_search(const stoa_tx *rd, const stoa_type *t)
 {
-	uint64_t *bucket =
-		&shape_buckets[((uintptr_t)t >> 4 ^ (uintptr_t)t >> 10) %
-			       BUCKETS];
+	uint64_t *bucket = stoai_shape_bucket(t);
 	const struct stoai_shape *s = shape_find(bucket, t);
 
-	if (stoai_unlikely(!s)) {
+	if (!s) {
 		s = shape_add(bucket, t);
 		if (!s && rd)
 			stoai_tx_fail(rd, -EINVAL);
@@ -304,8 +305,11 @@ stoai_shape_differs(
 	const stoa_tx *rd, const struct stoai_shape *s, uint64_t stored_id)
 {
 	char asked[256], stored[256] = "something of another type";
-	const stoa_type *other = stoai_type_find(rd, stored_id);
+	const stoa_type *other;
 
+	if (stoa_tx_error(rd)) /* torn, in a read-only mapping */
+		return;
+	other = stoai_type_find(rd, stored_id);
 	stoai_type_text(s->type, asked, sizeof asked);
 	if (other)
 		stoai_type_text(other, stored, sizeof stored);

@@ -12,21 +12,6 @@
 #include "container/container.h"
 #include <string.h>
 
-uint64_t
-stoai_table_bytes(const stoa_shape_ *s, unsigned log2)
-{
-	uint64_t bytes;
-
-	if (log2 < 4)
-		return s->head + (s->slot_size << log2);
-	if (log2 > STOAI_TABLE_LOG2_MAX ||
-		stoai_mul_overflows(UINT64_C(1) << (log2 - 4),
-			stoa_group_stride_(s), &bytes) ||
-		bytes > STOAI_BYTES_MAX)
-		return 0;
-	return bytes;
-}
-
 /* The first slot that is not live on the key's way. */
 static uint64_t
 table_free_slot(const struct stoai_map *m, uint64_t hash)
@@ -99,17 +84,16 @@ stoai_table_rebuild(stoa_tx *tx, struct stoai_map *m, unsigned log2)
 	stoa_hashmap *shared = stoai_mutable(m->shared);
 	const stoa_shape_ *c = &m->shape->core;
 	struct stoai_map to = *m;
-	uint64_t bytes = stoai_table_bytes(c, log2);
 
 	STOA_ASSERT(shared->count_ <= stoai_table_limit(log2));
-	if (!bytes) {
+	if (log2 > m->shape->log2_max) {
 		stoai_tx_fail(
 			tx, stoai_error(-E2BIG, "'%s' would need 2^%u slots",
 				    m->shape->type->name, log2));
 		return false;
 	}
 	to.log2 = log2;
-	to.table = stoai_tx_alloc(tx, bytes, c->head);
+	to.table = stoai_tx_alloc(tx, stoai_table_bytes(c, log2), c->head);
 	if (!to.table)
 		return false;
 	to.off = stoai_off(tx->seg, to.table);

@@ -64,7 +64,7 @@ stoai_vec_load(const stoa_tx *rd, const stoa_vec *v,
 		return vec_damaged(rd, v, "V1, V2: its words disagree");
 	if (!ret->off)
 		return true;
-	ret->data = stoai_tx_at(rd, ret->off, bytes);
+	ret->data = stoai_container_at(rd, ret->off, bytes);
 	return ret->data != NULL;
 }
 
@@ -74,7 +74,8 @@ vec_open(const stoa_tx *rd, const stoa_vec *v, const stoa_type *t,
 {
 	const struct stoai_shape *s;
 
-	return stoai_tx_reads(rd) && (s = stoai_shape_of(rd, t)) != NULL &&
+	return stoai_container_reads(rd) &&
+	       (s = stoai_shape_of(rd, t)) != NULL &&
 	       stoai_vec_load(rd, v, s, ret);
 }
 
@@ -117,7 +118,7 @@ stoa_vec_count_(const stoa_tx *rd, const stoa_vec *v)
 {
 	uint64_t count;
 
-	if (!stoai_tx_reads(rd))
+	if (!stoai_container_reads(rd))
 		return 0;
 	count = a64_load_relaxed(&v->count_);
 	if (count > a64_load_relaxed(&v->capacity_) ||

@@ -3,11 +3,11 @@
 #include "object/builtin.h"
 #include "object/kind.h"
 
-#define BUILTIN(T, n, k, C)                                                    \
-	const stoa_type stoa_type_##T = {.name = n,                            \
-		.size = sizeof(C),                                             \
-		.align = _Alignof(C),                                          \
-		.kind = STOA_KIND_##k}
+#define BUILTIN(T, n, k, C) \
+ const stoa_type stoa_type_##T = {.name = n, \
+	 .size = sizeof(C), \
+	 .align = _Alignof(C), \
+	 .kind = STOA_KIND_##k}
 
 BUILTIN(_Bool, "bool", BOOL, _Bool);
 BUILTIN(char, "char", CHAR, char);

@@ -8,7 +8,9 @@
 #include <stdbool.h>
 #include "stoa/type.h"
 
-enum { STOAI_BUILTIN_IDS = 64 }; /* ids below it are of built-in words */
+enum {
+	STOAI_BUILTIN_IDS = 64
+}; /* ids below it are of built-in words */
 
 /* The word of an id; NULL: it is not one. */
 const stoa_type *stoai_builtin_of_id(uint64_t id);

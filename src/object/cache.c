@@ -20,7 +20,10 @@
 #include "object/cache.h"
 #include "object/object.h"
 
-enum { IDS_CHAINS = 512, KNOWN_CHAINS = 64 };
+enum {
+	IDS_CHAINS = 512,
+	KNOWN_CHAINS = 64
+};
 
 struct id_entry {
 	struct id_entry *next;
@@ -61,9 +64,9 @@ stoai_ids_find(const stoa_type *type)
 
 	for (; e; e = e->next)
 		/* pairs with: fill, store of type */
-		if (a64_load_acquire(&e->type) == (uint64_t)(uintptr_t)type
-			&& e->name == type->name && e->fields == type->fields
-			&& e->size == type->size)
+		if (a64_load_acquire(&e->type) == (uint64_t)(uintptr_t)type &&
+			e->name == type->name && e->fields == type->fields &&
+			e->size == type->size)
 			return a64_load_relaxed(&e->id);
 	return 0;
 }
@@ -179,8 +182,8 @@ stoai_known_type(const stoa_segment *seg, uint64_t id)
 }
 
 bool
-stoai_known_type_add(stoa_segment *seg, uint64_t id, const stoa_type *type,
-	void *memory)
+stoai_known_type_add(
+	stoa_segment *seg, uint64_t id, const stoa_type *type, void *memory)
 {
 	return known_add(seg, id, type, memory);
 }

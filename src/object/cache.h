@@ -19,8 +19,8 @@ void stoai_ids_remove(const stoa_type *type);
 /* Read from the segment before; NULL: not yet. */
 const stoa_type *stoai_known_type(const stoa_segment *seg, uint64_t id);
 /* false: no memory. `memory` goes with the mapping. */
-bool stoai_known_type_add(stoa_segment *seg, uint64_t id, const stoa_type *type,
-	void *memory);
+bool stoai_known_type_add(
+	stoa_segment *seg, uint64_t id, const stoa_type *type, void *memory);
 
 /*
  * Stored for good: seen where no transaction could undo it. Not so a type that

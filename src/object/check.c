@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * Is a segment sound? Header and slots, heap, the object index (its invariants
- * I1 to I5 are those of index.c), then each object by its description, while
- * others work.
+ * Is a segment sound? Header and slots, heap, the object index (the invariants of
+ * index.c), then each object by its description, while others work.
  *
  * An object is looked at under the segment's lock and under every lock that lies
  * in it or in what it owns, each taken for the time it takes. They are only
@@ -78,13 +77,14 @@ check_entry(void *user, uint64_t off, const struct stoai_entry *e)
 	found = stoai_index_find(rd, e->name, e->name_size);
 	if (!stoa_tx_error(rd) && found != off)
 		(void)stoai_tx_damaged(rd,
-			"object I2: '%.64s' at %#llx is not what its name finds",
+			"object I2: '%.64s' at %#llx is not what its name "
+			"finds",
 			e->name, (unsigned long long)off);
 	if (stoa_tx_error(rd))
 		return false;
 	type = stoai_type_find(rd, e->type_id);
-	if (!stoa_tx_error(rd)
-		&& (!type || stoai_heap_usable(rd->seg, data) < type->size))
+	if (!stoa_tx_error(rd) &&
+		(!type || stoai_heap_usable(rd->seg, data) < type->size))
 		(void)stoai_tx_damaged(rd,
 			"object I4: '%.64s' has no stored type, or no block of "
 			"its size",
@@ -103,8 +103,8 @@ check_stored(void *user, uint64_t off, const struct stoai_stored_type *s)
 	if (is == STOAI_OFFSETS_NOMEM)
 		(void)stoai_tx_fail(
 			c->rd, stoai_error(-ENOMEM, "out of memory"));
-	else if (is == STOAI_OFFSETS_OLD || !s->id
-		|| (!stoai_type_find(c->rd, s->id) && !stoa_tx_error(c->rd)))
+	else if (is == STOAI_OFFSETS_OLD || !s->id ||
+		 (!stoai_type_find(c->rd, s->id) && !stoa_tx_error(c->rd)))
 		(void)stoai_tx_damaged(c->rd,
 			"object I5: the type stored at %#llx has a wrong id",
 			(unsigned long long)off);
@@ -116,10 +116,11 @@ check_counts(const struct index_check *c)
 {
 	const struct stoai_root *root = stoai_root(c->rd);
 
-	if (root && !stoa_tx_error(c->rd)
-		&& (root->count != c->count || root->type_count != c->stored))
+	if (root && !stoa_tx_error(c->rd) &&
+		(root->count != c->count || root->type_count != c->stored))
 		(void)stoai_tx_damaged(c->rd,
-			"object I3: %llu objects and %llu types, should be %llu "
+			"object I3: %llu objects and %llu types, should be "
+			"%llu "
 			"and %llu",
 			(unsigned long long)c->count,
 			(unsigned long long)c->stored,
@@ -146,13 +147,13 @@ index_check(stoa_segment *seg, struct index_check *c)
 
 	for (int i = 0; i < CHECK_TRIES && (rc == -EAGAIN || rc == -EDEADLK);
 		i++) {
-		const stoa_tx *rd
-			= stoa_read_begin(seg, &hold, 1, STOA_FOREVER);
+		const stoa_tx *rd =
+			stoa_read_begin(seg, &hold, 1, STOA_FOREVER);
 
 		index_check_fini(c);
 		c->rd = rd;
-		if (stoai_stored_each(rd, check_stored, c)
-			&& stoai_index_each(rd, check_entry, c))
+		if (stoai_stored_each(rd, check_stored, c) &&
+			stoai_index_each(rd, check_entry, c))
 			check_counts(c);
 		rc = stoa_tx_error(rd);
 		stoa_tx_end(rd);
@@ -174,8 +175,8 @@ struct taken { /* locks of one value */
 	uint32_t count;
 };
 
-static bool check_value(struct object_check *c, const stoa_type *type,
-	const char *p);
+static bool
+check_value(struct object_check *c, const stoa_type *type, const char *p);
 
 static bool
 check_block(void *user, uint64_t off)
@@ -227,9 +228,8 @@ static int
 try_lock(const struct object_check *c, stoa_kind kind, const char *lock)
 {
 	struct stoai_seat *seat = c->rd->seat;
-	enum stoai_lock_mode mode = kind == STOA_KIND_MUTEX
-		? STOAI_MODE_MUTEX
-		: STOAI_MODE_SHARED;
+	enum stoai_lock_mode mode =
+		kind == STOA_KIND_MUTEX ? STOAI_MODE_MUTEX : STOAI_MODE_SHARED;
 	int rc = -EAGAIN;
 
 	for (int i = 0; i < LOCK_TRIES && rc == -EAGAIN; i++) {
@@ -237,7 +237,7 @@ try_lock(const struct object_check *c, stoa_kind kind, const char *lock)
 			stoai_os_sleep(LOCK_PAUSE_NS);
 		seat->busy = 1;
 		rc = stoai_lock(seat, (void *)(uintptr_t)lock, mode, STOA_NOW,
-			true);
+			STOAI_LOCK_LIBRARY);
 		seat->busy = 0;
 	}
 	return rc;
@@ -250,8 +250,8 @@ try_lock(const struct object_check *c, stoa_kind kind, const char *lock)
 static int
 watch_lock(const struct object_check *c, stoa_kind kind, const char *lock)
 {
-	if (c->depth > 0 || kind != STOA_KIND_RWLOCK
-		|| c->rd->watched_count >= STOAI_TX_WATCH_MAX - 2)
+	if (c->depth > 0 || kind != STOA_KIND_RWLOCK ||
+		c->rd->watched_count >= STOAI_TX_WATCH_MAX - 2)
 		return 0;
 	return stoa_tx_lock_until(
 		c->rd, (const stoa_rwlock *)(const void *)lock, STOA_NOW);
@@ -267,10 +267,10 @@ take_locks(const struct object_check *c, const stoa_type *type, const char *p,
 	for (size_t i = 0; i < type->field_count && !rc; i++) {
 		const stoa_field *f = &type->fields[i];
 		uint32_t size = stoai_field_element(f);
-		bool lock = f->kind == STOA_KIND_MUTEX
-			|| f->kind == STOA_KIND_RWLOCK;
-		bool inside = f->kind == STOA_KIND_STRUCT
-			&& !stoai_type_is_plain(f->type);
+		bool lock = f->kind == STOA_KIND_MUTEX ||
+			    f->kind == STOA_KIND_RWLOCK;
+		bool inside = f->kind == STOA_KIND_STRUCT &&
+			      !stoai_type_is_plain(f->type);
 
 		for (uint32_t at = 0; (lock || inside) && !rc && at < f->size;
 			at += size) {
@@ -333,8 +333,8 @@ object_check(stoa_segment *seg, const char *name)
 		e = stoai_entry_at(rd, off);
 	type = e ? stoai_type_find(rd, e->type_id) : NULL;
 	data = type ? stoai_tx_at(rd, e->data, type->size) : NULL;
-	if (data && e->data % type->align == 0
-		&& stoai_offsets_add(&c.seen, e->data) == STOAI_OFFSETS_NEW)
+	if (data && e->data % type->align == 0 &&
+		stoai_offsets_add(&c.seen, e->data) == STOAI_OFFSETS_NEW)
 		(void)check_value(&c, type, data);
 	stoai_offsets_fini(&c.seen);
 	return stoa_tx_error(rd);
@@ -348,8 +348,8 @@ stoai_object_check(stoa_segment *seg)
 
 	for (uint64_t i = 0; i < c.count && !rc; i++) {
 		rc = -EAGAIN;
-		for (int n = 0; n < CHECK_TRIES
-			&& (rc == -EAGAIN || rc == -EDEADLK);
+		for (int n = 0;
+			n < CHECK_TRIES && (rc == -EAGAIN || rc == -EDEADLK);
 			n++)
 			rc = object_check(seg, c.names[i]);
 		if (rc == -EBADMSG)

@@ -6,12 +6,12 @@
 #include "object/text.h"
 
 enum {
-	STOAI_TYPE_FIELDS = 64,       /* of a struct */
-	STOAI_TYPE_NAME = 255,        /* bytes of a name in a description */
-	STOAI_TYPE_ALIGN = 4096,      /* at most */
-	STOAI_TYPE_SIZE = 1 << 29,    /* at most; scratch memory holds any type */
-	STOAI_TYPE_DEPTH = 16,        /* structs in structs */
-	STOAI_CLOSURE_MAX = 256       /* types that one type leads to */
+	STOAI_TYPE_FIELDS = 64,    /* of a struct */
+	STOAI_TYPE_NAME = 255,     /* bytes of a name in a description */
+	STOAI_TYPE_ALIGN = 4096,   /* at most */
+	STOAI_TYPE_SIZE = 1 << 29, /* at most; scratch memory holds any type */
+	STOAI_TYPE_DEPTH = 16,     /* structs in structs */
+	STOAI_CLOSURE_MAX = 256    /* types that one type leads to */
 };
 
 /* Does the text of this field name a described type (a word is none)? */
@@ -24,14 +24,17 @@ const stoa_type *stoai_type_target(const stoa_type *type, uint32_t n);
 
 struct stoai_member {
 	const stoa_type *type;
-	char *text;            /* canonical, of this type alone */
+	char *text; /* canonical, of this type alone */
 	size_t text_size;
 	uint32_t target_count;
-	uint32_t depth;        /* of structs inside it */
-	uint16_t targets[STOAI_TYPE_FIELDS]; /* members; STOAI_BUILTIN: a word */
+	uint32_t depth; /* of structs inside it */
+	uint16_t
+		targets[STOAI_TYPE_FIELDS]; /* members; STOAI_BUILTIN: a word */
 };
 
-enum { STOAI_BUILTIN = UINT16_MAX };
+enum {
+	STOAI_BUILTIN = UINT16_MAX
+};
 
 /* What a type leads to, itself first, in the order in which it leads there. */
 struct stoai_closure {

@@ -26,8 +26,8 @@
 #include "object/visit.h"
 
 enum {
-	OPEN_MAX = 10000, /* objects inside objects */
-	NESTED_MAX = 32,  /* containers inside containers */
+	OPEN_MAX = 10000,  /* objects inside objects */
+	NESTED_MAX = 32,   /* containers inside containers */
 	VALUES_A_BYTE = 32 /* structs that begin at it, and what is in them */
 };
 
@@ -59,12 +59,12 @@ dump_open(struct printer *d, const stoa_type *type, const char *p)
 {
 	if (d->count == d->room) {
 		size_t room = d->room ? d->room * 2 : 8;
-		struct open_object *open
-			= realloc(d->open, room * sizeof *open);
+		struct open_object *open =
+			realloc(d->open, room * sizeof *open);
 
 		if (!open) {
-			(void)stoai_tx_fail(d->rd,
-				stoai_error(-ENOMEM, "out of memory"));
+			(void)stoai_tx_fail(
+				d->rd, stoai_error(-ENOMEM, "out of memory"));
 			return false;
 		}
 		d->open = open;
@@ -85,8 +85,8 @@ dump_owner(struct printer *d, stoa_owner who)
 	else if (stoa_owner_describe(d->rd, who, &info))
 		(void)fputs("\"dead\"", d->out);
 	else
-		(void)fprintf(d->out, "{\"pid\":%u,\"tid\":%u}", info.pid,
-			info.tid);
+		(void)fprintf(
+			d->out, "{\"pid\":%u,\"tid\":%u}", info.pid, info.tid);
 }
 
 static void
@@ -139,7 +139,8 @@ dump_owned(struct printer *d, const stoa_type *type, const char *link)
 		return false;
 	}
 	if (d->count >= OPEN_MAX || d->dump->nested >= NESTED_MAX) {
-		(void)fprintf(d->out, "{\"ref\":%llu}", (unsigned long long)off);
+		(void)fprintf(
+			d->out, "{\"ref\":%llu}", (unsigned long long)off);
 		return true;
 	}
 	switch (stoai_offsets_add(&d->dump->seen, off)) {
@@ -172,7 +173,8 @@ dump_container(struct printer *d, const stoa_type *type, const char *p)
 
 /* One element. A struct is only opened: the caller goes on with it. */
 static bool
-dump_one(struct printer *d, stoa_kind kind, const stoa_type *type, const char *p)
+dump_one(
+	struct printer *d, stoa_kind kind, const stoa_type *type, const char *p)
 {
 	char buf[STOAI_NUMBER_TEXT];
 	uint64_t word;
@@ -190,8 +192,7 @@ dump_one(struct printer *d, stoa_kind kind, const stoa_type *type, const char *p
 	case STOA_KIND_REF:
 		memcpy(&word, p, sizeof word);
 		if (word)
-			(void)fprintf(
-				d->out, "%llu", (unsigned long long)word);
+			(void)fprintf(d->out, "%llu", (unsigned long long)word);
 		else
 			(void)fputs("null", d->out);
 		break;
@@ -240,9 +241,9 @@ dump_step(struct printer *d)
 	}
 	if (f->kind == STOA_KIND_CHAR && f->size > 1) {
 		o->field++;
-		return dump_counts(d)
-			&& stoai_json_text(d->out, o->p + f->offset,
-				strnlen(o->p + f->offset, f->size));
+		return dump_counts(d) &&
+		       stoai_json_text(d->out, o->p + f->offset,
+			       strnlen(o->p + f->offset, f->size));
 	}
 	if (at >= f->size) { /* behind the last element */
 		if (f->size > size)
@@ -254,8 +255,7 @@ dump_step(struct printer *d)
 	if (f->size > size)
 		(void)fputc(at ? ',' : '[', d->out);
 	o->at += size;
-	return dump_one(
-		d, stoai_field_kind(f), f->type, o->p + f->offset + at);
+	return dump_one(d, stoai_field_kind(f), f->type, o->p + f->offset + at);
 }
 
 bool
@@ -267,11 +267,12 @@ stoai_type_dump_value(
 	struct printer d = {.rd = rd, .out = out};
 	bool ok;
 
-	if (!stoai_tx_reads(rd))
+	if (!stoai_tx_reads(rd) || !stoai_value_aligned(rd, type, p))
 		return false;
 	if (outermost) {
-		whole.left = VALUES_A_BYTE
-			* (a64_load_relaxed(&rd->seg->committed) + type->size);
+		whole.left =
+			VALUES_A_BYTE *
+			(a64_load_relaxed(&rd->seg->committed) + type->size);
 		dump_of_thread = &whole;
 	}
 	d.dump = dump_of_thread;
@@ -303,8 +304,8 @@ stoa_type_dump(
 		return stoai_tx_fail(rd, rc);
 	if (!data)
 		(void)fputs("null", out);
-	else if (!stoai_type_dump_value(rd, type, data, out)
-		&& stoa_tx_error(rd))
+	else if (!stoai_type_dump_value(rd, type, data, out) &&
+		 stoa_tx_error(rd))
 		return stoa_tx_error(rd);
 	(void)fputc('\n', out);
 	return ferror(out) ? stoai_error(-EIO, "the dump cannot be written")

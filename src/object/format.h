@@ -10,7 +10,8 @@
 
 /* published block; its offset is header.root_off and never changes */
 struct stoai_root {
-	uint64_t buckets;      /* block of bucket_count words: first entry of each chain */
+	uint64_t
+		buckets; /* block of bucket_count words: first entry of each chain */
 	uint64_t bucket_count; /* power of two; 0: no bucket yet */
 	uint64_t count;        /* named objects */
 	uint64_t types;        /* first stored type */
@@ -19,7 +20,7 @@ struct stoai_root {
 };
 
 enum {
-	STOAI_NAME_MAX = 1024, /* bytes of an object's name */
+	STOAI_NAME_MAX = 1024,  /* bytes of an object's name */
 	STOAI_STORED_MAX = 4096 /* descriptions in a segment */
 };
 

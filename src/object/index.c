@@ -33,7 +33,10 @@
 #include "object/text.h"
 #include "sync/lock.h"
 
-enum { BUCKETS_MIN = 16, CHAIN_MEAN = 2 };
+enum {
+	BUCKETS_MIN = 16,
+	CHAIN_MEAN = 2
+};
 
 bool
 stoai_names_lock(const stoa_tx *rd)
@@ -84,13 +87,14 @@ stoai_object_name_check(const char *name, size_t *ret_size)
 
 	if (size > STOAI_NAME_MAX)
 		return stoai_error(-ENAMETOOLONG,
-			"an object's name has at most %d bytes; this one begins "
+			"an object's name has at most %d bytes; this one "
+			"begins "
 			"with '%.40s'",
 			STOAI_NAME_MAX, name);
 	if (!stoai_name_bytes_ok(name, size))
-		return stoai_error(-EINVAL,
-			"an object's name is UTF-8, without control characters, "
-			"and not empty");
+		return stoai_error(-EINVAL, "an object's name is UTF-8, "
+					    "without control characters, "
+					    "and not empty");
 	*ret_size = size;
 	return 0;
 }
@@ -117,9 +121,8 @@ buckets_read(
 	if (stoai_is_pow2(b->count) && b->count <= rd->seg->size / 8)
 		b->first = stoai_words_at(rd, off, b->count * 8);
 	if (!b->first)
-		(void)stoai_tx_damaged(rd,
-			"object I1: %llu buckets at %#llx", (unsigned long long)b->count,
-			(unsigned long long)off);
+		(void)stoai_tx_damaged(rd, "object I1: %llu buckets at %#llx",
+			(unsigned long long)b->count, (unsigned long long)off);
 	return b->first != NULL;
 }
 
@@ -131,19 +134,20 @@ stoai_entry_at(const stoa_tx *rd, uint64_t off)
 
 	if (!e)
 		return NULL;
-	if (size && size <= STOAI_NAME_MAX
-		&& stoai_tx_at(rd, off, sizeof *e + size + 1)
-		&& e->name[size] == '\0')
+	if (size && size <= STOAI_NAME_MAX &&
+		stoai_tx_at(rd, off, sizeof *e + size + 1) &&
+		e->name[size] == '\0')
 		return e;
-	(void)stoai_tx_damaged(rd, "object I2: an entry at %#llx has no name", (unsigned long long)off);
+	(void)stoai_tx_damaged(rd, "object I2: an entry at %#llx has no name",
+		(unsigned long long)off);
 	return NULL;
 }
 
 static void
 chain_is_damaged(const stoa_tx *rd)
 {
-	(void)stoai_tx_damaged(rd,
-		"object I3: a chain is longer than there are objects");
+	(void)stoai_tx_damaged(
+		rd, "object I3: a chain is longer than there are objects");
 }
 
 /* *ret_link: the word that points to the entry, or to the end of its chain. */
@@ -163,9 +167,9 @@ index_seek(const stoa_tx *rd, const struct buckets *b, const char *name,
 		}
 		if (!e)
 			return 0;
-		if (a64_load_relaxed(&e->hash) == hash
-			&& a32_load_relaxed(&e->name_size) == size
-			&& !memcmp(e->name, name, size))
+		if (a64_load_relaxed(&e->hash) == hash &&
+			a32_load_relaxed(&e->name_size) == size &&
+			!memcmp(e->name, name, size))
 			break;
 		link = &e->next;
 	}
@@ -188,7 +192,8 @@ stoai_index_find(const stoa_tx *rd, const char *name, size_t size)
 
 	if (!root || !buckets_read(rd, root, &b))
 		return 0;
-	return index_seek(rd, &b, name, size, index_hash(rd, name, size), &link);
+	return index_seek(
+		rd, &b, name, size, index_hash(rd, name, size), &link);
 }
 
 static bool
@@ -244,13 +249,14 @@ stoai_stored_each(const stoa_tx *rd,
 	off = a64_load_relaxed(&root->types);
 	count = a64_load_relaxed(&root->type_count);
 	for (uint64_t n = 0; off; n++) {
-		const struct stoai_stored_type *s
-			= stoai_words_at(rd, off, sizeof *s);
+		const struct stoai_stored_type *s =
+			stoai_words_at(rd, off, sizeof *s);
 		uint64_t next = s ? a64_load_relaxed(&s->next) : 0;
 
 		if (s && (n >= count || n >= STOAI_STORED_MAX)) {
 			(void)stoai_tx_damaged(rd,
-				"object I5: more than %llu stored types", (unsigned long long)n);
+				"object I5: more than %llu stored types",
+				(unsigned long long)n);
 			s = NULL;
 		}
 		if (!s || !f(user, off, s))
@@ -341,8 +347,8 @@ index_grow(stoa_tx *tx, const struct stoai_root *root)
 		return false;
 	if (b.count && !stoai_tx_free(tx, a64_load_relaxed(&root->buckets)))
 		return false;
-	return stoai_set_word(tx, &root->buckets, stoai_off(tx->seg, fresh))
-		&& stoai_set_word(tx, &root->bucket_count, count);
+	return stoai_set_word(tx, &root->buckets, stoai_off(tx->seg, fresh)) &&
+	       stoai_set_word(tx, &root->bucket_count, count);
 }
 
 struct stoai_entry *
@@ -364,8 +370,8 @@ stoai_index_insert(stoa_tx *tx, const char *name, size_t size)
 	e->name[size] = '\0';
 	bucket = &b.first[e->hash & (b.count - 1)];
 	e->next = a64_load_relaxed(bucket);
-	if (!stoai_set_word(tx, bucket, stoai_off(tx->seg, e))
-		|| !stoai_set_word(tx, &root->count, b.entries + 1))
+	if (!stoai_set_word(tx, bucket, stoai_off(tx->seg, e)) ||
+		!stoai_set_word(tx, &root->count, b.entries + 1))
 		return NULL;
 	return e;
 }
@@ -380,15 +386,15 @@ stoai_index_remove(stoa_tx *tx, uint64_t off)
 
 	if (!e || !buckets_read(tx, root, &b))
 		return false;
-	if (index_seek(tx, &b, e->name, e->name_size, e->hash, &link) != off
-		|| !b.entries) {
+	if (index_seek(tx, &b, e->name, e->name_size, e->hash, &link) != off ||
+		!b.entries) {
 		(void)stoai_tx_damaged(tx,
 			"object I2: '%s' cannot be found by its name", e->name);
 		return false;
 	}
-	return stoai_set_word(tx, link, e->next)
-		&& stoai_set_word(tx, &root->count, b.entries - 1)
-		&& stoai_tx_free(tx, off);
+	return stoai_set_word(tx, link, e->next) &&
+	       stoai_set_word(tx, &root->count, b.entries - 1) &&
+	       stoai_tx_free(tx, off);
 }
 
 /* ---- a fresh segment ---- */

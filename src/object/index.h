@@ -27,8 +27,8 @@ const struct stoai_entry *stoai_entry_at(const stoa_tx *rd, uint64_t off);
 /* Under the lock. 0: there is none (or rd has failed). */
 uint64_t stoai_index_find(const stoa_tx *rd, const char *name, size_t size);
 /* There is no such name. The fresh entry; NULL: tx has failed. */
-struct stoai_entry *stoai_index_insert(
-	stoa_tx *tx, const char *name, size_t size);
+struct stoai_entry *
+stoai_index_insert(stoa_tx *tx, const char *name, size_t size);
 /* Off the index, and freed at commit. */
 bool stoai_index_remove(stoa_tx *tx, uint64_t off);
 /* Each entry, in no order; false when f stopped it or rd has failed. */

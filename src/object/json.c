@@ -33,15 +33,15 @@ number_float(double x, bool single, char buf[STOAI_NUMBER_TEXT])
 {
 	if (isnan(x) || isinf(x)) {
 		(void)snprintf(buf, STOAI_NUMBER_TEXT, "%s",
-			isnan(x)	? "NaN"
-				: x > 0 ? "Infinity"
-					: "-Infinity");
+			isnan(x) ? "NaN"
+			: x > 0  ? "Infinity"
+				 : "-Infinity");
 		return false;
 	}
 	for (int digits = single ? 6 : 15; digits <= 17; digits++) {
 		(void)snprintf(buf, STOAI_NUMBER_TEXT, "%.*g", digits, x);
-		if (single ? (double)strtof(buf, NULL) >= x
-					&& (double)strtof(buf, NULL) <= x
+		if (single ? (double)strtof(buf, NULL) >= x &&
+					(double)strtof(buf, NULL) <= x
 			   : strtod(buf, NULL) >= x && strtod(buf, NULL) <= x)
 			break;
 	}
@@ -49,9 +49,9 @@ number_float(double x, bool single, char buf[STOAI_NUMBER_TEXT])
 	return true;
 }
 
-#define LOAD(T, name)                                                          \
-	T name;                                                                \
-	memcpy(&name, p, sizeof name)
+#define LOAD(T, name) \
+ T name; \
+ memcpy(&name, p, sizeof name)
 
 bool
 stoai_json_number(stoa_kind kind, const void *p, char buf[STOAI_NUMBER_TEXT])
@@ -131,8 +131,7 @@ key_of_many(const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
 	bool ok;
 
 	if (!memory) {
-		(void)stoai_tx_fail(
-			rd, stoai_error(-ENOMEM, "out of memory"));
+		(void)stoai_tx_fail(rd, stoai_error(-ENOMEM, "out of memory"));
 		return false;
 	}
 	ok = stoai_type_dump_value(rd, type, p, memory);
@@ -144,7 +143,8 @@ key_of_many(const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
 }
 
 bool
-stoai_json_key(const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
+stoai_json_key(
+	const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
 {
 	char buf[STOAI_NUMBER_TEXT];
 

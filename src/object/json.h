@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include "object/object.h"
 
-enum { STOAI_NUMBER_TEXT = 40 };
+enum {
+	STOAI_NUMBER_TEXT = 40
+};
 
 /*
  * A number, bool or char as JSON would have it, without quotes that it may need.
@@ -13,7 +15,8 @@ enum { STOAI_NUMBER_TEXT = 40 };
  * reads back as the same number. kind: one of STOA_KIND_BOOL to STOA_KIND_F64,
  * not STOA_KIND_CHAR.
  */
-bool stoai_json_number(stoa_kind kind, const void *p, char buf[STOAI_NUMBER_TEXT]);
+bool
+stoai_json_number(stoa_kind kind, const void *p, char buf[STOAI_NUMBER_TEXT]);
 /* Bytes as hexadecimal digits in quotes. */
 void stoai_json_hex(FILE *out, const void *p, size_t size);
 

@@ -9,25 +9,22 @@
 #include "object/object.h"
 #include "stoa/detail/core.h"
 
-#define WORD(k, w, n, T)                                                       \
-	[STOA_KIND_##k] = {.word = w,                                          \
-		.name = n,                                                     \
-		.size = sizeof(T),                                             \
-		.align = _Alignof(T),                                          \
-		.field = 1,                                                    \
-		.type = 1}
-#define LOCK(k, w, T)                                                          \
-	[STOA_KIND_##k] = {.word = w,                                          \
-		.size = sizeof(T),                                             \
-		.align = _Alignof(T),                                          \
-		.field = 1,                                                    \
-		.lock = 1}
-#define CONTAINER(k, w, T)                                                     \
-	[STOA_KIND_##k] = {.word = w,                                          \
-		.size = sizeof(T),                                             \
-		.align = 8,                                                    \
-		.type = 1,                                                     \
-		.owns = 1}
+#define WORD(k, w, n, T) \
+ [STOA_KIND_##k] = {.word = w, \
+	 .name = n, \
+	 .size = sizeof(T), \
+	 .align = _Alignof(T), \
+	 .field = 1, \
+	 .type = 1}
+#define LOCK(k, w, T) \
+ [STOA_KIND_##k] = {.word = w, \
+	 .size = sizeof(T), \
+	 .align = _Alignof(T), \
+	 .field = 1, \
+	 .lock = 1}
+#define CONTAINER(k, w, T) \
+ [STOA_KIND_##k] = { \
+	 .word = w, .size = sizeof(T), .align = 8, .type = 1, .owns = 1}
 
 static const struct stoai_kind_info kind_table[STOAI_KINDS] = {
 	WORD(BOOL, "bool", "bool", bool),
@@ -52,11 +49,8 @@ static const struct stoai_kind_info kind_table[STOAI_KINDS] = {
 	[STOA_KIND_STRUCT] = {.word = "struct", .field = 1, .type = 1},
 	[STOA_KIND_OPAQUE] = {.word = "opaque", .type = 1},
 	[STOA_KIND_REF] = {.word = "ref", .size = 8, .align = 8, .field = 1},
-	[STOA_KIND_OWN] = {.word = "own",
-		.size = 8,
-		.align = 8,
-		.field = 1,
-		.owns = 1},
+	[STOA_KIND_OWN] =
+		{.word = "own", .size = 8, .align = 8, .field = 1, .owns = 1},
 	LOCK(MUTEX, "mutex", stoa_mutex),
 	LOCK(RWLOCK, "rwlock", stoa_rwlock),
 	LOCK(COND, "cond", stoa_cond),
@@ -78,8 +72,8 @@ stoa_kind
 stoai_kind_of_word(const char *word, size_t size)
 {
 	for (unsigned k = 0; k < STOAI_KINDS; k++)
-		if (kind_table[k].word && strlen(kind_table[k].word) == size
-			&& !memcmp(kind_table[k].word, word, size))
+		if (kind_table[k].word && strlen(kind_table[k].word) == size &&
+			!memcmp(kind_table[k].word, word, size))
 			return (stoa_kind)k;
 	return STOA_KIND_UNKNOWN;
 }
@@ -96,6 +90,6 @@ stoa_kind
 stoai_field_kind(const stoa_field *field)
 {
 	return field->kind == STOA_KIND_STRUCT && field->type
-		? field->type->kind
-		: field->kind;
+		       ? field->type->kind
+		       : field->kind;
 }

@@ -12,10 +12,10 @@ struct stoai_kind_info {
 	const char *name; /* of the built-in type, where it is one */
 	uint32_t size;    /* of one element; 0: what the type says */
 	uint32_t align;
-	uint8_t field;    /* may be the kind of a field */
-	uint8_t type;     /* may be the kind of a type */
-	uint8_t lock;     /* must not move, and must be free when it is given up */
-	uint8_t owns;     /* may own blocks */
+	uint8_t field; /* may be the kind of a field */
+	uint8_t type;  /* may be the kind of a type */
+	uint8_t lock;  /* must not move, and must be free when it is given up */
+	uint8_t owns;  /* may own blocks */
 };
 
 /* Of any number; an unknown kind has no word. */

@@ -16,7 +16,9 @@
 #include "object/index.h"
 #include "object/visit.h"
 
-enum { LEAK_TRIES = 100 }; /* against writers, and circles of waiters */
+enum {
+	LEAK_TRIES = 100
+}; /* against writers, and circles of waiters */
 
 struct blocks {
 	const stoa_tx *rd;
@@ -25,7 +27,7 @@ struct blocks {
 	struct {
 		uint64_t off, size;
 		bool owned;
-	} *list;
+	} * list;
 };
 
 static int
@@ -63,8 +65,8 @@ blocks_strike(void *user, uint64_t off)
 		else
 			to = mid;
 	}
-	if (from < b->count && b->list[from].off == off
-		&& !b->list[from].owned) {
+	if (from < b->count && b->list[from].off == off &&
+		!b->list[from].owned) {
 		b->list[from].owned = true;
 		b->owned++;
 		return true;
@@ -78,7 +80,8 @@ blocks_strike(void *user, uint64_t off)
 }
 
 static bool
-blocks_strike_stored(void *user, uint64_t off, const struct stoai_stored_type *s)
+blocks_strike_stored(
+	void *user, uint64_t off, const struct stoai_stored_type *s)
 {
 	(void)s;
 	return blocks_strike(user, off);
@@ -93,7 +96,8 @@ blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
 		.block = blocks_strike,
 		.user = b,
 		.seen = &b->seen};
-	const void *data = type ? stoai_tx_at(b->rd, e->data, type->size) : NULL;
+	const void *data =
+		type ? stoai_tx_at(b->rd, e->data, type->size) : NULL;
 
 	if (!data) {
 		(void)stoai_tx_damaged(b->rd,
@@ -101,8 +105,8 @@ blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
 			e->name);
 		return false;
 	}
-	return blocks_strike(b, off) && blocks_strike(b, e->data)
-		&& stoai_walk(&w, type, data);
+	return blocks_strike(b, off) && blocks_strike(b, e->data) &&
+	       stoai_walk(&w, type, data);
 }
 
 static void
@@ -116,8 +120,8 @@ blocks_strike_all(struct blocks *b)
 	buckets = a64_load_relaxed(&root->buckets);
 	if (buckets && !blocks_strike(b, buckets))
 		return;
-	(void)(stoai_stored_each(b->rd, blocks_strike_stored, b)
-		&& stoai_index_each(b->rd, blocks_strike_object, b));
+	(void)(stoai_stored_each(b->rd, blocks_strike_stored, b) &&
+		stoai_index_each(b->rd, blocks_strike_object, b));
 }
 
 /* How many are left, with a text that names the first. */

@@ -42,14 +42,14 @@ stoa_tx_delete_(stoa_tx *tx, const stoa_type *type, const void *p)
 	if (!stoai_tx_inside(tx, p, type->size))
 		return;
 	off = stoai_off(tx->seg, p);
-	if (stoai_heap_block(tx->seg, off) != off
-		|| stoai_heap_usable(tx->seg, off) < type->size) {
-		(void)stoai_tx_fail(tx,
-			stoai_error(-EFAULT,
-				"stoa_delete: %s at %#llx in '%s' was not made by "
-				"stoa_new",
-				type->name, (unsigned long long)off,
-				stoai_name(tx->seg)));
+	if (stoai_heap_usable(tx->seg, off) < type->size) {
+		(void)stoai_tx_fail(
+			tx, stoai_error(-EFAULT,
+				    "stoa_delete: %s at %#llx in '%s' was not "
+				    "made by "
+				    "stoa_new",
+				    type->name, (unsigned long long)off,
+				    stoai_name(tx->seg)));
 		return;
 	}
 	if (stoai_type_clear(tx, type, p))

@@ -17,8 +17,8 @@
 #include "object/text.h"
 
 enum {
-	OPEN_TRIES = 100,    /* against -EDEADLK, and -EAGAIN when read-only */
-	OBJECT_BYTES = 64     /* an entry and its data take at least so much */
+	OPEN_TRIES = 100, /* against -EDEADLK, and -EAGAIN when read-only */
+	OBJECT_BYTES = 64 /* an entry and its data take at least so much */
 };
 
 /* ---- wrong type ---- */
@@ -27,21 +27,20 @@ static const char *
 article(const stoa_type *type)
 {
 	return type->kind == STOA_KIND_VEC || type->kind == STOA_KIND_HASHMAP
-		? "a "
-		: "";
+		       ? "a "
+		       : "";
 }
 
 /* Both are the same container of the same keys: what differs is the value. */
 static bool
 only_values_differ(const stoa_type *there, const stoa_type *here)
 {
-	if (there->kind != here->kind || there->boxed != here->boxed
-		|| !there->val || !here->val)
+	if (there->kind != here->kind || there->boxed != here->boxed ||
+		!there->val || !here->val)
 		return false;
-	return (!there->key && !here->key)
-		|| (there->key && here->key
-			&& stoai_type_id(there->key)
-				== stoai_type_id(here->key));
+	return (!there->key && !here->key) ||
+	       (there->key && here->key &&
+		       stoai_type_id(there->key) == stoai_type_id(here->key));
 }
 
 /* -EPROTOTYPE, with both layouts in the text. */
@@ -55,8 +54,8 @@ wrong_type(const stoa_tx *rd, const char *name, uint64_t there_id,
 	if (!there && stoa_tx_error(rd))
 		return stoa_tx_error(rd);
 	if (!there)
-		return stoai_tx_damaged(rd,
-			"object I4: the type of '%s' is not stored", name);
+		return stoai_tx_damaged(
+			rd, "object I4: the type of '%s' is not stored", name);
 	stoai_type_text(there, a, sizeof a);
 	if (only_values_differ(there, here))
 		stoai_type_text(here->val, b, sizeof b);
@@ -106,7 +105,8 @@ entry_data(const stoa_tx *rd, const struct stoai_entry *e, const char *name,
 		data = stoai_tx_at(rd, off, type->size);
 	if (!data)
 		(void)stoai_tx_damaged(rd,
-			"object I4: '%s' has its data at %#llx", name, (unsigned long long)off);
+			"object I4: '%s' has its data at %#llx", name,
+			(unsigned long long)off);
 	return data;
 }
 
@@ -154,8 +154,8 @@ wish_create(stoa_tx *tx, const struct wish *w)
 
 	if (!stoai_type_store(tx, w->type))
 		return NULL;
-	data = stoai_tx_alloc(tx, w->type->size,
-		stoai_max(w->type->align, STOAI_BLOCK_MIN));
+	data = stoai_tx_alloc(
+		tx, w->type->size, stoai_max(w->type->align, STOAI_BLOCK_MIN));
 	e = data ? stoai_index_insert(tx, w->name, w->size) : NULL;
 	if (!e)
 		return NULL;
@@ -192,8 +192,7 @@ stoa_object_create_(stoa_tx *tx, const char *name, const stoa_type *type)
 
 /* 0; -ENOENT: there is none. */
 static int
-open_existing_object(
-	stoa_segment *seg, const struct wish *w, const void **ret)
+open_existing_object(stoa_segment *seg, const struct wish *w, const void **ret)
 {
 	const stoa_hold hold = stoa_shared(&stoai_header(seg)->names);
 	const stoa_tx *rd = stoa_read_begin(seg, &hold, 1, STOA_FOREVER);
@@ -226,6 +225,7 @@ open_or_create_object(stoa_segment *seg, const struct wish *w, const void **ret)
 	return rc;
 }
 
+/* Also inside a read scope: what is not there is -EBUSY then. */
 static int
 open_alone(stoa_segment *seg, const struct wish *w, const void **ret)
 {
@@ -248,6 +248,7 @@ stoa_object_open_(
 	stoa_segment *seg, const char *name, const stoa_type *type, void *ret)
 {
 	const struct stoai_seat *seat;
+	const struct stoa_tx *around;
 	const void *data = NULL;
 	struct wish w;
 	int rc;
@@ -259,12 +260,14 @@ stoa_object_open_(
 	if (rc)
 		return rc;
 	seat = stoai_seat_of(seg);
-	if (seat && seat->scope) {
+	around = seat ? seat->scope : NULL;
+	if (around && around->state == STOAI_TX_WRITES)
 		/* locks stay to its end: a shared one would bar the exclusive */
 		rc = open_or_create_object(seg, &w, &data);
-	} else {
+	else if (around && seat->writer && !stoai_names_lock(around))
+		rc = stoa_tx_error(around);
+	else
 		rc = open_alone(seg, &w, &data);
-	}
 	if (!rc)
 		memcpy(ret, &data, sizeof data);
 	return rc;
@@ -296,11 +299,11 @@ stoa_object_destroy(stoa_tx *tx, const char *name)
 	e = off ? stoai_entry_at(tx, off) : NULL;
 	type = e ? stoai_type_find(tx, e->type_id) : NULL;
 	if (e && !type && !stoa_tx_error(tx))
-		(void)stoai_tx_damaged(tx,
-			"object I4: the type of '%s' is not stored", name);
+		(void)stoai_tx_damaged(
+			tx, "object I4: the type of '%s' is not stored", name);
 	data = type ? entry_data(tx, e, name, type) : NULL;
-	return data && stoai_type_clear(tx, type, data)
-		&& stoai_tx_free(tx, e->data) && stoai_index_remove(tx, off);
+	return data && stoai_type_clear(tx, type, data) &&
+	       stoai_tx_free(tx, e->data) && stoai_index_remove(tx, off);
 }
 
 /* ---- iterating ---- */
@@ -352,8 +355,8 @@ iteration_sift(const struct iteration *it, uint64_t at, uint64_t end)
 	for (; (child = 2 * at + 1) < end; at = child) {
 		uint64_t off = it->off[at];
 
-		if (child + 1 < end
-			&& iteration_less(it, it->off[child], it->off[child + 1]))
+		if (child + 1 < end &&
+			iteration_less(it, it->off[child], it->off[child + 1]))
 			child++;
 		if (!iteration_less(it, off, it->off[child]))
 			return;
@@ -395,10 +398,11 @@ stoa_object_begin(const stoa_tx *rd)
 	if (!root)
 		return it;
 	count = a64_load_relaxed(&root->count);
-	if (count > rd->seg->size / OBJECT_BYTES
-		|| !stoai_in_heap(rd->seg, rd->seg->heap_off,
-			count * OBJECT_BYTES)) {
-		(void)stoai_tx_damaged(rd, "object I3: %llu objects", (unsigned long long)count);
+	if (count > rd->seg->size / OBJECT_BYTES ||
+		!stoai_in_heap(
+			rd->seg, rd->seg->heap_off, count * OBJECT_BYTES)) {
+		(void)stoai_tx_damaged(rd, "object I3: %llu objects",
+			(unsigned long long)count);
 		return it;
 	}
 	i.room = count;
@@ -430,8 +434,8 @@ iteration_show(stoa_object *it, uint64_t off)
 		return false;
 	type = stoai_type_find(rd, a64_load_relaxed(&e->type_id));
 	if (!type && !stoa_tx_error(rd))
-		(void)stoai_tx_damaged(rd,
-			"object I4: the type of '%s' is not stored", name);
+		(void)stoai_tx_damaged(
+			rd, "object I4: the type of '%s' is not stored", name);
 	it->data = type ? entry_data(rd, e, name, type) : NULL;
 	it->type = type;
 	it->name = name;

@@ -52,7 +52,9 @@ struct stoai_kind_class {
 	/* -EBADMSG with a text when an invariant is broken */
 	int (*check)(const stoa_tx *rd, const stoa_type *type, const void *p);
 };
-enum { STOAI_KINDS = STOA_KIND_HASHMAP + 1 };
+enum {
+	STOAI_KINDS = STOA_KIND_HASHMAP + 1
+};
 extern const struct stoai_kind_class stoai_kind_class[STOAI_KINDS];
 
 /*
@@ -75,14 +77,14 @@ bool stoai_type_visit(const stoa_tx *rd, const stoa_type *type, const void *p,
  */
 bool stoai_type_clear(stoa_tx *tx, const stoa_type *type, const void *p);
 /* JSON of one value of any kind (dump.c). */
-bool stoai_type_dump_value(const stoa_tx *rd, const stoa_type *type,
-	const void *p, FILE *out);
+bool stoai_type_dump_value(
+	const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out);
 
 /* Text as a JSON string in quotes; bytes that are not UTF-8 become U+FFFD. */
 bool stoai_json_text(FILE *out, const char *text, size_t size);
 /* A key as the name of a JSON member: strings as they are, all else quoted. */
-bool stoai_json_key(const stoa_tx *rd, const stoa_type *type, const void *p,
-	FILE *out);
+bool stoai_json_key(
+	const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out);
 
 /* The mapping goes: what the local handle knows of its types. */
 void stoai_object_segment_end(stoa_segment *seg);

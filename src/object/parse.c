@@ -70,8 +70,7 @@ at_line_end(const struct cursor *c)
 }
 
 static void
-want_target(
-	struct stoai_parsed *p, struct cursor *c, const stoa_type **where)
+want_target(struct stoai_parsed *p, struct cursor *c, const stoa_type **where)
 {
 	(void)next_word(c); /* its name; seen when the text is made again */
 	if (p->target_count < STOAI_COUNT(p->target))
@@ -90,8 +89,8 @@ parse_field(struct stoai_parsed *p, struct cursor *c, stoa_field *f)
 		return;
 	word = next_word(c);
 	f->kind = c->at - word == 2 && !memcmp(word, "in", 2)
-		? STOA_KIND_STRUCT
-		: stoai_kind_of_word(word, (size_t)(c->at - word));
+			  ? STOA_KIND_STRUCT
+			  : stoai_kind_of_word(word, (size_t)(c->at - word));
 	if (!end_word(c, ' '))
 		return;
 	f->offset = next_number(c);
@@ -158,8 +157,8 @@ stoai_parse(const char *text, size_t size, struct stoai_parsed **ret)
 
 	for (size_t i = 0; i < size; i++)
 		lines += text[i] == '\n';
-	if (size > STOAI_PARSE_TEXT || !lines || text[size - 1] != '\n'
-		|| lines > STOAI_TYPE_FIELDS + 1 || memchr(text, '\0', size))
+	if (size > STOAI_PARSE_TEXT || !lines || text[size - 1] != '\n' ||
+		lines > STOAI_TYPE_FIELDS + 1 || memchr(text, '\0', size))
 		return stoai_error(-EBADMSG, "a stored type is no text");
 	p = calloc(1, sizeof *p + (lines - 1) * sizeof p->field[0] + size);
 	if (!p)
@@ -171,10 +170,11 @@ stoai_parse(const char *text, size_t size, struct stoai_parsed **ret)
 	word = next_word(&c);
 	p->type.kind = stoai_kind_of_word(word, (size_t)(c.at - word));
 	(void)end_word(&c, ' ');
-	if (p->type.kind == STOA_KIND_STRUCT || p->type.kind == STOA_KIND_OPAQUE)
+	if (p->type.kind == STOA_KIND_STRUCT ||
+		p->type.kind == STOA_KIND_OPAQUE)
 		parse_struct(p, &c, lines);
-	else if (stoai_kind_info(p->type.kind)->owns && lines == 1
-		&& !stoai_kind_info(p->type.kind)->field)
+	else if (stoai_kind_info(p->type.kind)->owns && lines == 1 &&
+		 !stoai_kind_info(p->type.kind)->field)
 		parse_container(p, &c);
 	else
 		c.failed = true;

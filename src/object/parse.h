@@ -4,7 +4,9 @@
 #define STOAI_OBJECT_PARSE_H
 #include "object/closure.h"
 
-enum { STOAI_PARSE_TEXT = 1 << 16 }; /* bytes of a canonical text, at most */
+enum {
+	STOAI_PARSE_TEXT = 1 << 16
+}; /* bytes of a canonical text, at most */
 
 /* One block of memory: freed with free(). */
 struct stoai_parsed {
@@ -12,7 +14,8 @@ struct stoai_parsed {
 	uint32_t target_count;
 	/* where the targets go, in the order of the text; NULL: nowhere */
 	const stoa_type **target[STOAI_TYPE_FIELDS + 2];
-	char name[STOAI_TYPE_NAME + 1]; /* of a container, made when it is linked */
+	char name[STOAI_TYPE_NAME +
+		  1]; /* of a container, made when it is linked */
 	stoa_field field[];
 };
 

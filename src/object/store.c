@@ -23,7 +23,9 @@
 #include "object/parse.h"
 #include "sync/lock.h"
 
-enum { TARGETS_MAX = STOAI_TYPE_FIELDS + 2 };
+enum {
+	TARGETS_MAX = STOAI_TYPE_FIELDS + 2
+};
 
 /* ---- finding a record ---- */
 
@@ -64,10 +66,11 @@ record_add(stoa_tx *tx, const struct stoai_closure *c,
 	struct stoai_stored_type *s;
 
 	if (root && count >= STOAI_STORED_MAX) {
-		(void)stoai_tx_fail(tx,
-			stoai_error(-ENOSPC,
-				"%s: it describes %d types already, no more fit",
-				stoai_name(tx->seg), STOAI_STORED_MAX));
+		(void)stoai_tx_fail(
+			tx, stoai_error(-ENOSPC,
+				    "%s: it describes %d types already, no "
+				    "more fit",
+				    stoai_name(tx->seg), STOAI_STORED_MAX));
 		return false;
 	}
 	s = root ? stoai_tx_alloc(tx, head + m->text_size + 1, 16) : NULL;
@@ -81,12 +84,12 @@ record_add(stoa_tx *tx, const struct stoai_closure *c,
 		const stoa_type *target = stoai_type_target(m->type, n);
 
 		s->targets[n] = m->targets[n] == STOAI_BUILTIN
-			? stoai_builtin_id(target)
-			: ids[m->targets[n]];
+					? stoai_builtin_id(target)
+					: ids[m->targets[n]];
 	}
 	memcpy((char *)s + head, m->text, m->text_size + 1);
-	return stoai_set_word(tx, &root->types, stoai_off(tx->seg, s))
-		&& stoai_set_word(tx, &root->type_count, count + 1);
+	return stoai_set_word(tx, &root->types, stoai_off(tx->seg, s)) &&
+	       stoai_set_word(tx, &root->type_count, count + 1);
 }
 
 /* The ids of all members; NULL: out of memory. */
@@ -137,16 +140,16 @@ stoai_type_store(stoa_tx *tx, const stoa_type *type)
 	}
 	if (id < STOAI_BUILTIN_IDS || stoai_known_stored(tx->seg, id))
 		return true;
-	may_be_undone
-		= stoai_lock_held(tx->seat, &stoai_header(tx->seg)->names) != 0;
+	may_be_undone =
+		stoai_lock_held(tx->seat, &stoai_header(tx->seg)->names) != 0;
 	if (!stoai_names_lock(tx))
 		return false;
 	rc = stoai_closure_init(&c, type);
 	ids = rc ? NULL : closure_ids(&c);
 	ok = ids && closure_store(tx, &c, ids, may_be_undone);
 	if (!ids)
-		(void)stoai_tx_fail(tx,
-			rc ? rc : stoai_error(-ENOMEM, "out of memory"));
+		(void)stoai_tx_fail(
+			tx, rc ? rc : stoai_error(-ENOMEM, "out of memory"));
 	free(ids);
 	stoai_closure_fini(&c);
 	return ok;
@@ -242,9 +245,10 @@ load_target(struct load *l, uint64_t id, const stoa_type **ret)
 	item->id = id;
 	rc = load_record(l, item);
 	if (rc == -ENOENT)
-		rc = l->count ? load_failed(l, id,
-				      stoai_error(-EBADMSG, "it is not there"))
-			      : rc;
+		rc = l->count
+			     ? load_failed(l, id,
+				       stoai_error(-EBADMSG, "it is not there"))
+			     : rc;
 	if (rc)
 		return rc;
 	l->count++;
@@ -324,8 +328,7 @@ stoai_type_find(const stoa_tx *rd, uint64_t id)
 		return NULL;
 	l = calloc(1, sizeof *l);
 	if (!l) {
-		(void)stoai_tx_fail(
-			rd, stoai_error(-ENOMEM, "out of memory"));
+		(void)stoai_tx_fail(rd, stoai_error(-ENOMEM, "out of memory"));
 		return NULL;
 	}
 	l->rd = rd;

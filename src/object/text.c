@@ -27,7 +27,9 @@
 #include "object/closure.h"
 #include "object/object.h"
 
-enum { DISPLAY_DEPTH = 8 }; /* containers in containers, without a struct */
+enum {
+	DISPLAY_DEPTH = 8
+}; /* containers in containers, without a struct */
 
 void
 stoai_text_add(struct stoai_text *t, const char *format, ...)
@@ -74,11 +76,11 @@ stoai_utf8_length(const unsigned char *p, size_t size)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	uint32_t c = p[0];
-	size_t n = c < 0x80	      ? 1
-		: (c & 0xe0) == 0xc0 ? 2
-		: (c & 0xf0) == 0xe0 ? 3
-		: (c & 0xf8) == 0xf0 ? 4
-				     : 0;
+	size_t n = c < 0x80             ? 1
+		   : (c & 0xe0) == 0xc0 ? 2
+		   : (c & 0xf0) == 0xe0 ? 3
+		   : (c & 0xf8) == 0xf0 ? 4
+					: 0;
 
 	if (n <= 1)
 		return n;
@@ -115,8 +117,8 @@ stoai_type_name_ok(const char *name)
 {
 	size_t size = name ? strnlen(name, STOAI_TYPE_NAME + 1) : 0;
 
-	return size > 0 && size <= STOAI_TYPE_NAME
-		&& stoai_name_bytes_ok(name, size) && !memchr(name, ' ', size);
+	return size > 0 && size <= STOAI_TYPE_NAME &&
+	       stoai_name_bytes_ok(name, size) && !memchr(name, ' ', size);
 }
 
 static bool
@@ -255,8 +257,8 @@ stoai_type_text(const stoa_type *type, char *buf, size_t size)
 
 /* Two structs of one name: the first field that is not the same. */
 static void
-field_difference(const stoa_type *there, const stoa_type *here,
-	struct stoai_text *t)
+field_difference(
+	const stoa_type *there, const stoa_type *here, struct stoai_text *t)
 {
 	struct stoai_text a = {0}, b = {0};
 
@@ -283,12 +285,12 @@ field_difference(const stoa_type *there, const stoa_type *here,
 }
 
 static void
-member_difference(const stoa_type *there, const stoa_type *here,
-	struct stoai_text *t)
+member_difference(
+	const stoa_type *there, const stoa_type *here, struct stoai_text *t)
 {
-	if (there->kind == here->kind && there->kind == STOA_KIND_STRUCT
-		&& !strcmp(there->name, here->name)
-		&& there->size == here->size && there->align == here->align) {
+	if (there->kind == here->kind && there->kind == STOA_KIND_STRUCT &&
+		!strcmp(there->name, here->name) && there->size == here->size &&
+		there->align == here->align) {
 		field_difference(there, here, t);
 		return;
 	}
@@ -299,8 +301,8 @@ member_difference(const stoa_type *there, const stoa_type *here,
 }
 
 void
-stoai_type_difference(const stoa_type *there, const stoa_type *here, char *buf,
-	size_t size)
+stoai_type_difference(
+	const stoa_type *there, const stoa_type *here, char *buf, size_t size)
 {
 	struct stoai_closure a, b;
 	struct stoai_text t = {0};
@@ -309,8 +311,8 @@ stoai_type_difference(const stoa_type *there, const stoa_type *here, char *buf,
 	if (!stoai_closure_init(&a, there) && !stoai_closure_init(&b, here)) {
 		for (uint32_t i = 0; i < a.count && i < b.count; i++)
 			if (strcmp(a.member[i].text, b.member[i].text) != 0) {
-				member_difference(a.member[i].type,
-					b.member[i].type, &t);
+				member_difference(
+					a.member[i].type, b.member[i].type, &t);
 				text_into(&t, buf, size);
 				break;
 			}

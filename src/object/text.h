@@ -37,7 +37,7 @@ bool stoai_type_display_name(const stoa_type *type, struct stoai_text *t);
 bool stoai_type_canonical(const stoa_type *type, struct stoai_text *t);
 
 /* Why two descriptions are not the same, in few words; buf is empty if they are. */
-void stoai_type_difference(const stoa_type *there, const stoa_type *here,
-	char *buf, size_t size);
+void stoai_type_difference(
+	const stoa_type *there, const stoa_type *here, char *buf, size_t size);
 
 #endif

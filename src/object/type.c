@@ -40,8 +40,8 @@ stoai_field_names_type(const stoa_field *f)
 {
 	if (!f->type)
 		return false;
-	return f->kind == STOA_KIND_REF || f->kind == STOA_KIND_OWN
-		|| (f->kind == STOA_KIND_STRUCT && !stoai_is_builtin(f->type));
+	return f->kind == STOA_KIND_REF || f->kind == STOA_KIND_OWN ||
+	       (f->kind == STOA_KIND_STRUCT && !stoai_is_builtin(f->type));
 }
 
 const stoa_type *
@@ -65,40 +65,43 @@ static int
 head_check(const stoa_type *type, const char *by, const char *field)
 {
 	const struct stoai_kind_info *k = stoai_kind_info(type->kind);
-	bool named = type->kind == STOA_KIND_STRUCT
-		|| type->kind == STOA_KIND_OPAQUE;
+	bool named = type->kind == STOA_KIND_STRUCT ||
+		     type->kind == STOA_KIND_OPAQUE;
 
 	if (!type->name && !type->size)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): the type of '%s' was declared and never "
+			"STOA_TYPE(%.80s): the type of '%s' was declared and "
+			"never "
 			"described",
 			by, field);
 	if (!stoai_type_name_ok(type->name))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): a description without a proper name", by);
+			"STOA_TYPE(%.80s): a description without a proper name",
+			by);
 	if (!k->type)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): %s is of a kind (%u) that no type can "
+			"STOA_TYPE(%.80s): %s is of a kind (%u) that no type "
+			"can "
 			"have",
 			by, type->name, (unsigned)type->kind);
 	if (!stoai_is_pow2(type->align) || type->align > STOAI_TYPE_ALIGN)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): an alignment of %u is not possible; at "
+			"STOA_TYPE(%.80s): an alignment of %u is not possible; "
+			"at "
 			"most %d",
 			type->name, type->align, STOAI_TYPE_ALIGN);
-	if (!type->size || type->size > STOAI_TYPE_SIZE
-		|| type->size % type->align)
+	if (!type->size || type->size > STOAI_TYPE_SIZE ||
+		type->size % type->align)
 		return stoai_error(-EINVAL,
 			"STOA_TYPE(%.80s): a size of %u bytes is not possible",
 			type->name, type->size);
-	if (!named
-		&& (type->size != k->size || type->align != k->align
-			|| type->field_count))
+	if (!named && (type->size != k->size || type->align != k->align ||
+			      type->field_count))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): a %s has %u bytes, not %u", type->name,
-			k->word, k->size, type->size);
-	if ((type->key || type->val || type->boxed)
-		&& (named || stoai_is_builtin(type)))
+			"STOA_TYPE(%.80s): a %s has %u bytes, not %u",
+			type->name, k->word, k->size, type->size);
+	if ((type->key || type->val || type->boxed) &&
+		(named || stoai_is_builtin(type)))
 		return stoai_error(-EINVAL,
 			"STOA_TYPE(%.80s): key and value are for containers",
 			type->name);
@@ -115,11 +118,10 @@ field_check(const stoa_type *type, const stoa_field *f)
 		return stoai_error(-EINVAL,
 			"STOA_TYPE(%.80s): a field without a proper name",
 			type->name);
-	if (!k->field
-		|| (!f->type
-			&& (f->kind == STOA_KIND_STRUCT
-				|| f->kind == STOA_KIND_OWN))
-		|| (f->type && !stoai_is_pow2(f->type->align)))
+	if (!k->field ||
+		(!f->type && (f->kind == STOA_KIND_STRUCT ||
+				     f->kind == STOA_KIND_OWN)) ||
+		(f->type && !stoai_is_pow2(f->type->align)))
 		return stoai_error(-EINVAL,
 			"STOA_TYPE(%.80s): '%s' has no proper kind or type",
 			type->name, f->name);
@@ -127,13 +129,14 @@ field_check(const stoa_type *type, const stoa_field *f)
 	align = f->kind == STOA_KIND_STRUCT ? f->type->align : k->align;
 	if (!size || !f->size || f->size % size)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): '%s' has %u bytes, which is no multiple "
+			"STOA_TYPE(%.80s): '%s' has %u bytes, which is no "
+			"multiple "
 			"of %u",
 			type->name, f->name, f->size, size);
 	if (f->offset > type->size || f->size > type->size - f->offset)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): '%s' ends outside the type", type->name,
-			f->name);
+			"STOA_TYPE(%.80s): '%s' ends outside the type",
+			type->name, f->name);
 	if (f->offset % align || align > type->align)
 		return stoai_error(-EINVAL,
 			"STOA_TYPE(%.80s): '%s' is not aligned; packed structs "
@@ -155,7 +158,8 @@ field_align(const stoa_field *f)
  * then more than any field's.
  */
 static bool
-gap_is_padding(const stoa_type *type, uint32_t from, uint32_t to, uint32_t align)
+gap_is_padding(
+	const stoa_type *type, uint32_t from, uint32_t to, uint32_t align)
 {
 	uint32_t natural = 1;
 
@@ -194,7 +198,8 @@ layout_check(const stoa_type *type)
 				type->name, last->name, f->name);
 		if (!gap_is_padding(type, end, f->offset, field_align(f)))
 			return stoai_error(-EINVAL,
-				"STOA_TYPE(%.80s): bytes %u to %u, before '%s', "
+				"STOA_TYPE(%.80s): bytes %u to %u, before "
+				"'%s', "
 				"belong to no field: name it",
 				type->name, end, f->offset - 1, f->name);
 		end = f->offset + f->size;
@@ -202,7 +207,8 @@ layout_check(const stoa_type *type)
 	}
 	if (!gap_is_padding(type, end, type->size, type->align))
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): bytes %u to %u, after '%s', belong to no "
+			"STOA_TYPE(%.80s): bytes %u to %u, after '%s', belong "
+			"to no "
 			"field: name it",
 			type->name, end, type->size - 1, last->name);
 	return 0;
@@ -215,7 +221,8 @@ names_check(const stoa_type *type)
 		for (size_t j = 0; j < i; j++)
 			if (!strcmp(type->fields[i].name, type->fields[j].name))
 				return stoai_error(-EINVAL,
-					"STOA_TYPE(%.80s): '%s' stands there twice",
+					"STOA_TYPE(%.80s): '%s' stands there "
+					"twice",
 					type->name, type->fields[i].name);
 	return 0;
 }
@@ -225,17 +232,17 @@ struct_check(const stoa_type *type)
 {
 	int rc = 0;
 
-	if (!type->fields || !type->field_count
-		|| type->field_count > STOAI_TYPE_FIELDS)
+	if (!type->fields || !type->field_count ||
+		type->field_count > STOAI_TYPE_FIELDS)
 		return stoai_error(-EINVAL,
-			"STOA_TYPE(%.80s): a struct has 1 to %d fields", type->name,
-			STOAI_TYPE_FIELDS);
+			"STOA_TYPE(%.80s): a struct has 1 to %d fields",
+			type->name, STOAI_TYPE_FIELDS);
 	for (size_t i = 0; i < type->field_count && !rc; i++) {
 		const stoa_field *f = &type->fields[i];
 
 		if (f->type)
-			rc = head_check(f->type, type->name,
-				f->name ? f->name : "");
+			rc = head_check(
+				f->type, type->name, f->name ? f->name : "");
 		if (!rc)
 			rc = field_check(type, f);
 	}
@@ -252,10 +259,9 @@ container_check(const stoa_type *type)
 	bool needs_key = type->kind != STOA_KIND_VEC;
 	int rc = 0;
 
-	if (needs_key != (type->key != NULL) || (!needs_key && !type->val)
-		|| type->boxed > 1 || (type->boxed && !type->val))
-		return stoai_error(-EINVAL,
-			"%s: a %s needs %s", type->name,
+	if (needs_key != (type->key != NULL) || (!needs_key && !type->val) ||
+		type->boxed > 1 || (type->boxed && !type->val))
+		return stoai_error(-EINVAL, "%s: a %s needs %s", type->name,
 			stoai_kind_info(type->kind)->word,
 			needs_key ? "a key" : "a value and no key");
 	if (type->key)
@@ -299,13 +305,14 @@ member_find(struct stoai_closure *c, const stoa_type *type, uint16_t *ret)
 	rc = member_check(type);
 	if (!rc && !stoai_type_canonical(type, &t))
 		rc = stoai_error(-EINVAL,
-			"%.80s: containers nest too deep; put a struct between them",
+			"%.80s: containers nest too deep; put a struct between "
+			"them",
 			type->name);
 	if (!rc && t.failed)
 		rc = stoai_error(-ENOMEM, "out of memory");
 	for (uint32_t i = 0; i < c->count && !rc; i++)
-		if (c->member[i].text_size == t.size
-			&& !memcmp(c->member[i].text, t.p, t.size)) {
+		if (c->member[i].text_size == t.size &&
+			!memcmp(c->member[i].text, t.p, t.size)) {
 			stoai_text_fini(&t);
 			*ret = (uint16_t)i;
 			return 0;
@@ -314,8 +321,8 @@ member_find(struct stoai_closure *c, const stoa_type *type, uint16_t *ret)
 		uint32_t room = c->room ? c->room * 4 : 4;
 
 		m = c->room < STOAI_CLOSURE_MAX
-			? realloc(c->member, room * sizeof *m)
-			: NULL;
+			    ? realloc(c->member, room * sizeof *m)
+			    : NULL;
 		if (c->room >= STOAI_CLOSURE_MAX)
 			rc = stoai_error(-EINVAL,
 				"%s: one type leads to more than %d others",
@@ -346,7 +353,8 @@ targets_find(struct stoai_closure *c, uint32_t i)
 	const stoa_type *type = c->member[i].type, *target;
 	int rc = 0;
 
-	for (uint32_t n = 0; !rc && (target = stoai_type_target(type, n)); n++) {
+	for (uint32_t n = 0; !rc && (target = stoai_type_target(type, n));
+		n++) {
 		uint16_t at = STOAI_BUILTIN;
 
 		if (!stoai_is_builtin(target))
@@ -398,7 +406,8 @@ depth_check(struct stoai_closure *c)
 			m->depth = member_depth(c, m);
 			if (m->depth > STOAI_TYPE_DEPTH)
 				return stoai_error(-EINVAL,
-					"STOA_TYPE(%.80s): structs nest more than %d "
+					"STOA_TYPE(%.80s): structs nest more "
+					"than %d "
 					"deep",
 					m->type->name, STOAI_TYPE_DEPTH);
 			left -= m->depth != 0;
@@ -407,7 +416,8 @@ depth_check(struct stoai_closure *c)
 	for (uint32_t i = 0; left && i < c->count; i++)
 		if (!c->member[i].depth)
 			return stoai_error(-EINVAL,
-				"STOA_TYPE(%.80s): it holds itself; use a STOA_REF",
+				"STOA_TYPE(%.80s): it holds itself; use a "
+				"STOA_REF",
 				c->member[i].type->name);
 	return 0;
 }
@@ -419,8 +429,8 @@ holds_lock(const stoa_type *type)
 	for (size_t i = 0; i < type->field_count; i++) {
 		const stoa_field *f = &type->fields[i];
 
-		if (stoai_kind_info(f->kind)->lock
-			|| (f->kind == STOA_KIND_STRUCT && holds_lock(f->type)))
+		if (stoai_kind_info(f->kind)->lock ||
+			(f->kind == STOA_KIND_STRUCT && holds_lock(f->type)))
 			return true;
 	}
 	return false;
@@ -433,10 +443,11 @@ moving_check(const struct stoai_closure *c)
 	for (uint32_t i = 0; i < c->count; i++) {
 		const stoa_type *type = c->member[i].type;
 
-		if ((type->key && holds_lock(type->key))
-			|| (type->val && !type->boxed && holds_lock(type->val)))
+		if ((type->key && holds_lock(type->key)) ||
+			(type->val && !type->boxed && holds_lock(type->val)))
 			return stoai_error(-EINVAL,
-				"%.80s: its elements hold a lock, so they must not "
+				"%.80s: its elements hold a lock, so they must "
+				"not "
 				"move: STOA_BOXED",
 				type->name);
 	}
@@ -548,9 +559,9 @@ stoai_type_is_plain(const stoa_type *type)
 		const stoa_field *f = &type->fields[i];
 		const struct stoai_kind_info *k = stoai_kind_info(f->kind);
 
-		if (k->owns || k->lock
-			|| (f->kind == STOA_KIND_STRUCT
-				&& !stoai_type_is_plain(f->type)))
+		if (k->owns || k->lock ||
+			(f->kind == STOA_KIND_STRUCT &&
+				!stoai_type_is_plain(f->type)))
 			return false;
 	}
 	return true;

@@ -20,15 +20,18 @@
 #include "object/visit.h"
 #include "sync/lock.h"
 
-enum { CONTAINER_DEPTH = 8, SEEN_MIN = 64 };
+enum {
+	CONTAINER_DEPTH = 8,
+	SEEN_MIN = 64
+};
 
 /* ---- the set ---- */
 
 static bool
 offsets_put(uint64_t *slot, size_t room, uint64_t off)
 {
-	size_t i = (size_t)((off >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 20)
-		& (room - 1);
+	size_t i = (size_t)((off >> 4) * UINT64_C(0x9e3779b97f4a7c15) >> 20) &
+		   (room - 1);
 
 	while (slot[i] && slot[i] != off)
 		i = (i + 1) & (room - 1);
@@ -75,6 +78,16 @@ stoai_offsets_fini(struct stoai_offsets *s)
 
 /* ---- the walk ---- */
 
+bool
+stoai_value_aligned(const stoa_tx *rd, const stoa_type *type, const void *p)
+{
+	if (stoai_likely((uintptr_t)p % stoai_min(type->align, 64) == 0))
+		return true;
+	(void)stoai_tx_damaged(rd, "%.80s lies at %#llx, not aligned",
+		type->name, (unsigned long long)stoai_off(rd->seg, p));
+	return false;
+}
+
 struct waiting {
 	const stoa_type *type;
 	const void *p;
@@ -93,8 +106,7 @@ static bool walk_value(struct walking *k, const stoa_type *type, const void *p);
 static bool
 walk_is_out_of_memory(const struct walking *k)
 {
-	(void)stoai_tx_fail(
-		k->w->rd, stoai_error(-ENOMEM, "out of memory"));
+	(void)stoai_tx_fail(k->w->rd, stoai_error(-ENOMEM, "out of memory"));
 	return false;
 }
 
@@ -143,16 +155,19 @@ walk_asks(struct walking *k, const stoa_type *type, const void *p)
 	if (k->w->value)
 		on = k->w->value(k->w->user, type, p);
 	return on == STOAI_WALK_INTO && stoai_type_is_plain(type)
-		? STOAI_WALK_SKIP
-		: on;
+		       ? STOAI_WALK_SKIP
+		       : on;
 }
 
 static bool
 walk_inner(void *user, const stoa_type *type, const void *p)
 {
 	struct walking *k = user;
-	enum stoai_walk_on on = walk_asks(k, type, p);
+	enum stoai_walk_on on;
 
+	if (!stoai_value_aligned(k->w->rd, type, p))
+		return false;
+	on = walk_asks(k, type, p);
 	if (on != STOAI_WALK_INTO)
 		return on == STOAI_WALK_SKIP;
 	return k->depth < CONTAINER_DEPTH ? walk_value(k, type, p)
@@ -173,9 +188,8 @@ walk_owned(struct walking *k, const stoa_type *type, const void *link)
 	p = off % type->align ? NULL : stoai_tx_at(rd, off, type->size);
 	if (!p) {
 		if (!stoa_tx_error(rd))
-			(void)stoai_tx_damaged(rd,
-				"a reference to %s is %#llx", type->name,
-				(unsigned long long)off);
+			(void)stoai_tx_damaged(rd, "a reference to %s is %#llx",
+				type->name, (unsigned long long)off);
 		return false;
 	}
 	if (!walk_block(k, off))

@@ -10,12 +10,20 @@ struct stoai_offsets {
 	size_t count, room; /* room: a power of two */
 };
 
-enum stoai_offsets_result { STOAI_OFFSETS_NEW, STOAI_OFFSETS_OLD,
-	STOAI_OFFSETS_NOMEM };
-enum stoai_offsets_result stoai_offsets_add(struct stoai_offsets *s, uint64_t off);
+enum stoai_offsets_result {
+	STOAI_OFFSETS_NEW,
+	STOAI_OFFSETS_OLD,
+	STOAI_OFFSETS_NOMEM
+};
+enum stoai_offsets_result
+stoai_offsets_add(struct stoai_offsets *s, uint64_t off);
 void stoai_offsets_fini(struct stoai_offsets *s);
 
-enum stoai_walk_on { STOAI_WALK_STOP, STOAI_WALK_SKIP, STOAI_WALK_INTO };
+enum stoai_walk_on {
+	STOAI_WALK_STOP,
+	STOAI_WALK_SKIP,
+	STOAI_WALK_INTO
+};
 
 struct stoai_walk {
 	const stoa_tx *rd;
@@ -31,7 +39,11 @@ struct stoai_walk {
 	struct stoai_offsets *seen;
 };
 
+/* A value where its type may lie; false: damaged, rd has failed. */
+bool
+stoai_value_aligned(const stoa_tx *rd, const stoa_type *type, const void *p);
 /* The value at p and all that it owns; false: stopped, or rd has failed. */
-bool stoai_walk(const struct stoai_walk *w, const stoa_type *type, const void *p);
+bool
+stoai_walk(const struct stoai_walk *w, const stoa_type *type, const void *p);
 
 #endif
