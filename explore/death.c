@@ -25,7 +25,9 @@
 #include "heap/format.h"
 #include "segment/log.h"
 
-enum { GARBAGE = 0xaa };
+enum {
+	GARBAGE = 0xaa
+};
 
 static stoa_segment *pending_in;
 static uint64_t pending;
@@ -49,9 +51,9 @@ stoai_death_mark(stoa_segment *seg, uint64_t slots)
 		uint32_t token = a32_load_relaxed(word);
 
 		if (token & STOAI_TOKEN_TID)
-			a32_store_relaxed(word,
-				STOAI_TOKEN_OWNER_DIED
-					| (token & STOAI_TOKEN_WAITERS));
+			a32_store_relaxed(
+				word, STOAI_TOKEN_OWNER_DIED |
+					      (token & STOAI_TOKEN_WAITERS));
 	}
 }
 
@@ -90,8 +92,8 @@ poison_lane(stoa_segment *seg, uint32_t slot)
 static void
 poison_slab(stoa_segment *seg, uint64_t span)
 {
-	const char *meta = (const char *)stoai_at(seg, seg->meta_off)
-		+ span * seg->meta_stride;
+	const char *meta = (const char *)stoai_at(seg, seg->meta_off) +
+			   span * seg->meta_stride;
 	const struct stoai_meta *m = (const void *)meta;
 	const struct stoai_bits *bits = (const void *)(m + 1);
 	uint32_t words = (m->blocks + 63) / 64;
@@ -101,8 +103,8 @@ poison_slab(stoa_segment *seg, uint64_t span)
 	for (uint32_t i = 0; i < m->blocks; i++) {
 		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		if (!(bits[i / 64].alloc & bits[i / 64].pub
-			    & ~remote[i / 64] & bit))
+		if (!(bits[i / 64].alloc & bits[i / 64].pub & ~remote[i / 64] &
+			    bit))
 			memset(at + (uint64_t)i * m->size, GARBAGE, m->size);
 	}
 }
@@ -111,9 +113,9 @@ void
 stoai_death_poison(stoa_segment *seg)
 {
 	const uint64_t *table = stoai_at(seg, seg->table_off);
-	uint64_t spans = (a64_load_relaxed(&stoai_header(seg)->committed)
-				 - seg->heap_off)
-		>> seg->span_shift;
+	uint64_t spans = (a64_load_relaxed(&stoai_header(seg)->committed) -
+				 seg->heap_off) >>
+			 seg->span_shift;
 
 	for (uint32_t i = 0; i < seg->slot_count; i++)
 		poison_lane(seg, i);

@@ -25,7 +25,7 @@
 
 enum {
 	PATIENCE_MS = 10000,
-	LOOKS = 40, /* in that time */
+	LOOKS = 40,      /* in that time */
 	CHILDREN_MAX = 8 /* then the case is given up: it fails anyway */
 };
 
@@ -68,8 +68,8 @@ static const char *
 other_name(const stoa_explore_case *c, uint32_t other)
 {
 	return other < c->other_count && c->others[other].name
-		? c->others[other].name
-		: "nobody";
+		       ? c->others[other].name
+		       : "nobody";
 }
 
 /* "recovery of image 12 (op +340, behind tx_commit (libstoa.so+0x99))" */
@@ -109,8 +109,8 @@ stoai_explore_fail(const stoa_explore_case *c,
 {
 	char where[400], what[500];
 	char *to = shared->reports < STOAI_REPORTS_MAX
-		? shared->report[shared->reports++]
-		: NULL;
+			   ? shared->report[shared->reports++]
+			   : NULL;
 	va_list args;
 
 	shared->result.failures++;
@@ -120,8 +120,7 @@ stoai_explore_fail(const stoa_explore_case *c,
 	va_start(args, format);
 	vsnprintf(what, sizeof what, format, args);
 	va_end(args);
-	snprintf(to, STOAI_REPORT_SIZE, "%.80s: %s: %s", c->name, where,
-		what);
+	snprintf(to, STOAI_REPORT_SIZE, "%.80s: %s: %s", c->name, where, what);
 }
 
 static void
@@ -187,7 +186,8 @@ explore_once(const stoa_explore_case *c, unsigned flags,
 	close(ends[1]);
 	if (pid < 0) {
 		close(ends[0]);
-		return stoai_explore_error(-errno, "%s: no child process", c->name);
+		return stoai_explore_error(
+			-errno, "%s: no child process", c->name);
 	}
 	silent = watch(shared, pid, ends[0],
 		c->patience_ms ? c->patience_ms : PATIENCE_MS);
@@ -203,8 +203,10 @@ explore_once(const stoa_explore_case *c, unsigned flags,
 		char at[96];
 
 		code_text(at, sizeof at, shared->watch.fault_at);
-		stoai_explore_fail(c, shared, "%s crashed: %s, at %s, address "
-			"%#lx", shared->place.doing ? shared->place.doing : "?",
+		stoai_explore_fail(c, shared,
+			"%s crashed: %s, at %s, address "
+			"%#lx",
+			shared->place.doing ? shared->place.doing : "?",
 			strsignal(WTERMSIG(status)), at,
 			(unsigned long)shared->watch.fault_on);
 	} else
@@ -228,7 +230,8 @@ explore(const stoa_explore_case *c, unsigned flags,
 	if (rc < 0)
 		return rc;
 	if (shared->done && shared->rc)
-		return stoai_explore_error(shared->rc, "%s: %s", c->name, shared->error);
+		return stoai_explore_error(
+			shared->rc, "%s: %s", c->name, shared->error);
 	return 0;
 }
 
@@ -239,16 +242,18 @@ stoa_explore_run(
 	struct stoai_explore_shared *shared;
 	int rc;
 
-	if (!c || !ret || !c->name || !c->setup || !c->op
-		|| (c->other_count && !c->others)
-		|| c->other_count > STOAI_OTHERS_MAX)
+	if (!c || !ret || !c->name || !c->setup || !c->op ||
+		(c->other_count && !c->others) ||
+		c->other_count > STOAI_OTHERS_MAX)
 		return stoai_explore_error(-EINVAL,
 			"stoa_explore_run: a case has a name, setup, op and at "
-			"most %d others", STOAI_OTHERS_MAX);
+			"most %d others",
+			STOAI_OTHERS_MAX);
 	shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
-		return stoai_explore_error(-errno, "%s: no shared memory", c->name);
+		return stoai_explore_error(
+			-errno, "%s: no shared memory", c->name);
 	rc = explore(c, flags, shared);
 	*ret = shared->result;
 	if (shared->reports)

@@ -16,7 +16,11 @@ enum stoai_explore_phase {
 	STOAI_PHASE_PAIRS
 };
 
-enum { STOAI_OTHERS_MAX = 8, STOAI_REPORTS_MAX = 16, STOAI_REPORT_SIZE = 1024 };
+enum {
+	STOAI_OTHERS_MAX = 8,
+	STOAI_REPORTS_MAX = 16,
+	STOAI_REPORT_SIZE = 1024
+};
 
 /* Where an exploration stands; enough to say so after it has died. */
 struct stoai_place {
@@ -26,7 +30,7 @@ struct stoai_place {
 	uint64_t step;               /* of op, when the image was made */
 	uintptr_t at;                /* program counter then */
 	uintptr_t inner_at;
-	const char *doing;           /* constant text */
+	const char *doing; /* constant text */
 };
 
 /* Between the child that explores and the parent that watches. */
@@ -59,7 +63,7 @@ struct stoai_explorer {
 	struct stoai_view view;
 	struct stoai_images images; /* of op */
 	struct stoai_images inner;  /* of a recovery, or of a second op */
-	struct stoai_met met;   /* images inside recoveries: resulting state */
+	struct stoai_met met; /* images inside recoveries: resulting state */
 	struct stoai_stepper stepper;
 	uint32_t final; /* image in which op ended */
 	/* what an undisturbed run gives: the first op, and one more after it */

@@ -23,7 +23,7 @@
 #include <xxhash.h>
 
 enum {
-	POOL_MAX = 1 << 19,  /* pages: 2 GiB of address space */
+	POOL_MAX = 1 << 19, /* pages: 2 GiB of address space */
 	IMAGES_MAX = 1 << 16,
 	MET_MAX = 1 << 20
 };
@@ -64,8 +64,8 @@ stoai_view_make(
 	memset(view, 0, sizeof *view);
 	view->seg = seg;
 	view->pool = pool;
-	view->pages = (uint32_t)((seg->size + STOAI_IMAGE_PAGE - 1)
-		/ STOAI_IMAGE_PAGE);
+	view->pages = (uint32_t)((seg->size + STOAI_IMAGE_PAGE - 1) /
+				 STOAI_IMAGE_PAGE);
 	rc = arena((size_t)view->pages * STOAI_IMAGE_PAGE, &view->bytes);
 	if (!rc)
 		rc = arena(view->pages * sizeof *view->ids, &view->ids);
@@ -88,8 +88,8 @@ stoai_images_make(struct stoai_images *images, uint32_t pages)
 		rc = arena((size_t)IMAGES_MAX * pages * sizeof *images->ids,
 			&images->ids);
 	if (!rc)
-		rc = arena(2 * IMAGES_MAX * sizeof *images->table,
-			&images->table);
+		rc = arena(
+			2 * IMAGES_MAX * sizeof *images->table, &images->table);
 	return rc;
 }
 
@@ -101,8 +101,8 @@ pool_intern(struct stoai_pool *pool, const char *page, uint64_t hash)
 
 	for (; pool->table[at]; at = (at + 1) & (2 * POOL_MAX - 1)) {
 		id = pool->table[at] - 1;
-		if (pool->hashes[id] == hash
-			&& !memcmp(pool->pages + (size_t)id * STOAI_IMAGE_PAGE,
+		if (pool->hashes[id] == hash &&
+			!memcmp(pool->pages + (size_t)id * STOAI_IMAGE_PAGE,
 				page, STOAI_IMAGE_PAGE))
 			return id;
 	}
@@ -128,8 +128,8 @@ scrub(const struct stoai_view *view, uint32_t index, char *page)
 	uint64_t size = offsetof(struct stoai_slot, paged) - people;
 
 	for (uint32_t i = 0; i < seg->slot_count; i++) {
-		uint64_t at = seg->slots_off + i * sizeof(struct stoai_slot)
-			+ people;
+		uint64_t at =
+			seg->slots_off + i * sizeof(struct stoai_slot) + people;
 
 		/* slots are aligned to their size: none lies across a page */
 		if (at >= from && at < from + STOAI_IMAGE_PAGE)
@@ -150,8 +150,8 @@ view_page(struct stoai_view *view, uint32_t index)
 	char *seen = view->bytes + (size_t)index * STOAI_IMAGE_PAGE;
 	char page[STOAI_IMAGE_PAGE];
 	uint64_t from = (uint64_t)index * STOAI_IMAGE_PAGE;
-	size_t size = (size_t)stoai_min(
-		view->seg->size - from, STOAI_IMAGE_PAGE);
+	size_t size =
+		(size_t)stoai_min(view->seg->size - from, STOAI_IMAGE_PAGE);
 	uint64_t hash;
 
 	if (view->ids[index] != UINT32_MAX && !memcmp(now, seen, size))
@@ -224,14 +224,14 @@ stoai_images_clear(struct stoai_images *images)
 }
 
 void
-stoai_image_restore(
-	struct stoai_view *view, const struct stoai_images *images, uint32_t index)
+stoai_image_restore(struct stoai_view *view, const struct stoai_images *images,
+	uint32_t index)
 {
 	const uint32_t *ids = images->ids + (size_t)index * images->pages;
 
 	for (uint32_t i = 0; i < view->pages; i++) {
-		const char *page = view->pool->pages
-			+ (size_t)ids[i] * STOAI_IMAGE_PAGE;
+		const char *page =
+			view->pool->pages + (size_t)ids[i] * STOAI_IMAGE_PAGE;
 		uint64_t from = (uint64_t)i * STOAI_IMAGE_PAGE;
 		char *now = view->seg->base + from;
 		size_t size = (size_t)stoai_min(

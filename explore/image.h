@@ -7,7 +7,9 @@
 #include <stdint.h>
 #include "segment/explore.h"
 
-enum { STOAI_IMAGE_PAGE = 4096 };
+enum {
+	STOAI_IMAGE_PAGE = 4096
+};
 
 /* Pages, each distinct content once. */
 struct stoai_pool {
@@ -58,8 +60,8 @@ uint32_t stoai_images_add(struct stoai_images *images,
 	const struct stoai_view *view, uint64_t step, uintptr_t at);
 void stoai_images_clear(struct stoai_images *images);
 /* The segment, and the view of it, hold that image again. */
-void stoai_image_restore(
-	struct stoai_view *view, const struct stoai_images *images, uint32_t index);
+void stoai_image_restore(struct stoai_view *view,
+	const struct stoai_images *images, uint32_t index);
 
 /* The hash that headers carry. */
 uint64_t stoai_image_sum(const void *bytes, size_t size);

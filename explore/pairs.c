@@ -21,7 +21,11 @@
 
 #define FAIL(x, ...) stoai_explore_fail((x)->c, (x)->shared, __VA_ARGS__)
 
-enum { SAMPLES = 24, NOBODY = -1, OP = -2 };
+enum {
+	SAMPLES = 24,
+	NOBODY = -1,
+	OP = -2
+};
 
 static void
 act(struct stoai_explorer *x, int who)
@@ -36,9 +40,9 @@ act(struct stoai_explorer *x, int who)
 
 /* All orders of subsets of three, as indexes into {op, B, C}. */
 static const signed char orders[][3] = {{-1, -1, -1}, {0, -1, -1}, {1, -1, -1},
-	{2, -1, -1}, {0, 1, -1}, {0, 2, -1}, {1, 0, -1}, {1, 2, -1},
-	{2, 0, -1}, {2, 1, -1}, {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0},
-	{2, 0, 1}, {2, 1, 0}};
+	{2, -1, -1}, {0, 1, -1}, {0, 2, -1}, {1, 0, -1}, {1, 2, -1}, {2, 0, -1},
+	{2, 1, -1}, {0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1},
+	{2, 1, 0}};
 
 static void
 expect_orders(struct stoai_explorer *x, int b, int c, struct stoai_expect *e)
@@ -48,8 +52,7 @@ expect_orders(struct stoai_explorer *x, int b, int c, struct stoai_expect *e)
 	e->count = 0;
 	e->exact = false;
 	for (size_t i = 0; i < STOAI_COUNT(orders); i++) {
-		stoai_death_mark(
-			x->seg, stoai_explore_put(x, &x->images, 0));
+		stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, 0));
 		if (stoai_explore_recover(x))
 			continue;
 		for (unsigned k = 0; k < 3; k++)
@@ -114,8 +117,8 @@ static uint32_t
 next_sample(const struct stoai_explorer *x, uint32_t i, uint32_t count)
 {
 	uint32_t stride = x->flags & STOA_EXPLORE_ALL_PAIRS
-		? 1
-		: (count + SAMPLES - 1) / SAMPLES;
+				  ? 1
+				  : (count + SAMPLES - 1) / SAMPLES;
 
 	if (i + 1 < count && i + stride >= count)
 		return count - 1;

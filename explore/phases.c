@@ -34,8 +34,8 @@ stoai_explore_unit(struct stoai_explorer *x, enum stoai_explore_phase phase,
 {
 	struct stoai_place *place = &x->shared->place;
 
-	if (++x->unit <= x->shared->resume
-		|| x->shared->result.failures >= FAILURES_MAX)
+	if (++x->unit <= x->shared->resume ||
+		x->shared->result.failures >= FAILURES_MAX)
 		return false;
 	x->shared->unit = x->unit;
 	memset(place, 0, sizeof *place);
@@ -62,11 +62,12 @@ open_segment(struct stoai_explorer *x)
 		options.threads = DEFAULT_THREADS;
 	if (!options.limit)
 		options.limit = options.size;
-	if (options.limit > LIMIT_MAX || options.threads > 62
-		|| options.threads < 4 || options.fd || options.buffer)
+	if (options.limit > LIMIT_MAX || options.threads > 62 ||
+		options.threads < 4 || options.fd || options.buffer)
 		return stoai_explore_error(-EINVAL,
 			"%s: options: a limit of at most 4 MiB, 4 to 62 "
-			"threads, no fd, no buffer", x->c->name);
+			"threads, no fd, no buffer",
+			x->c->name);
 	return stoa_segment_open(
 		NULL, STOA_CREATE | STOA_LOCAL, &options, &x->seg);
 }
@@ -151,8 +152,7 @@ static int
 reference(struct stoai_explorer *x)
 {
 	x->shared->place.phase = STOAI_PHASE_REFERENCE;
-	stoai_death_mark(
-		x->seg, stoai_explore_put(x, &x->images, x->final));
+	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, x->final));
 	if (stoai_explore_recover(x)) {
 		FAIL(x, "recovery failed: %s", stoa_error_text());
 		return REPORTED;
@@ -166,7 +166,8 @@ reference(struct stoai_explorer *x)
 static void
 recover_image(struct stoai_explorer *x, uint32_t image)
 {
-	struct stoai_expect expect = {.exact = !(x->flags & STOA_EXPLORE_LOOSE)};
+	struct stoai_expect expect = {
+		.exact = !(x->flags & STOA_EXPLORE_LOOSE)};
 	uint64_t state;
 
 	if (!stoai_explore_unit(x, STOAI_PHASE_RECOVER, image, UINT32_MAX))
@@ -186,7 +187,8 @@ recover_image(struct stoai_explorer *x, uint32_t image)
 static void
 recover_inner(struct stoai_explorer *x, uint32_t inner, uint64_t reached)
 {
-	struct stoai_expect expect = {.state = {reached}, .count = 1,
+	struct stoai_expect expect = {.state = {reached},
+		.count = 1,
 		.exact = !(x->flags & STOA_EXPLORE_LOOSE)};
 	uint64_t *word, state;
 

@@ -35,7 +35,10 @@ static unsigned opened_count;
 
 #if defined(__x86_64__)
 
-enum { TRAP_FLAG = 0x100, FAULT_IS_WRITE = 2 };
+enum {
+	TRAP_FLAG = 0x100,
+	FAULT_IS_WRITE = 2
+};
 
 static void
 capture(uintptr_t at)
@@ -68,8 +71,8 @@ on_trap(int number, siginfo_t *info, void *context)
 	}
 	capture((uintptr_t)regs[REG_RIP]);
 	while (opened_count)
-		(void)mprotect(opened[--opened_count], STOAI_IMAGE_PAGE,
-			PROT_READ);
+		(void)mprotect(
+			opened[--opened_count], STOAI_IMAGE_PAGE, PROT_READ);
 	regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 
@@ -80,10 +83,10 @@ closed_page(const siginfo_t *info, const greg_t *regs)
 	const stoa_segment *seg = active->view->seg;
 	uintptr_t on = (uintptr_t)info->si_addr, base = (uintptr_t)seg->base;
 
-	if (!stepping || active->how != STOAI_STEP_STORES
-		|| !(regs[REG_ERR] & FAULT_IS_WRITE) || on < base
-		|| on >= base + seg->size
-		|| opened_count == sizeof opened / sizeof opened[0])
+	if (!stepping || active->how != STOAI_STEP_STORES ||
+		!(regs[REG_ERR] & FAULT_IS_WRITE) || on < base ||
+		on >= base + seg->size ||
+		opened_count == sizeof opened / sizeof opened[0])
 		return NULL;
 	return seg->base + (on - base) / STOAI_IMAGE_PAGE * STOAI_IMAGE_PAGE;
 }
@@ -139,10 +142,11 @@ stoai_step_begin(struct stoai_stepper *stepper)
 	active = stepper;
 	trap.sa_sigaction = on_trap;
 	fault.sa_sigaction = on_fault;
-	if (sigaction(SIGTRAP, &trap, NULL) || sigaction(SIGSEGV, &fault, NULL)
-		|| sigaction(SIGBUS, &fault, NULL)
-		|| sigaction(SIGILL, &fault, NULL)
-		|| sigaction(SIGFPE, &fault, NULL))
+	if (sigaction(SIGTRAP, &trap, NULL) ||
+		sigaction(SIGSEGV, &fault, NULL) ||
+		sigaction(SIGBUS, &fault, NULL) ||
+		sigaction(SIGILL, &fault, NULL) ||
+		sigaction(SIGFPE, &fault, NULL))
 		return stoai_explore_error(-errno, "cannot handle signals");
 	return 0;
 }
@@ -163,7 +167,8 @@ run(enum stoai_step_how how, int (*f)(void *), void *user)
 		return rc;
 	}
 	if (mprotect(seg->base, size, PROT_READ))
-		return stoai_explore_error(-errno, "cannot protect the segment");
+		return stoai_explore_error(
+			-errno, "cannot protect the segment");
 	stepping = true;
 	rc = f(user);
 	stepping = false;
@@ -196,7 +201,8 @@ int
 stoai_step_begin(struct stoai_stepper *stepper)
 {
 	(void)stepper;
-	return stoai_explore_error(-ENOTSUP, "the step explorer knows x86-64 only");
+	return stoai_explore_error(
+		-ENOTSUP, "the step explorer knows x86-64 only");
 }
 
 int

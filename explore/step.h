@@ -5,14 +5,14 @@
 #include "explore/image.h"
 
 enum stoai_step_how {
-	STOAI_STEP_EACH,  /* trap after each instruction, compare all bytes */
+	STOAI_STEP_EACH, /* trap after each instruction, compare all bytes */
 	STOAI_STEP_STORES /* trap each store to the segment: the same images, sooner */
 };
 
 /* What the watching process may read at any time; lies in shared memory. */
 struct stoai_step_watch {
-	uint64_t beat;                /* grows while there is progress */
-	uint32_t signal;              /* 0, or the fault that ends this process */
+	uint64_t beat;   /* grows while there is progress */
+	uint32_t signal; /* 0, or the fault that ends this process */
 	uintptr_t fault_at, fault_on; /* program counter, address */
 };
 

@@ -89,14 +89,17 @@ verify_slot(struct stoai_explorer *x, uint32_t slot)
 	bool own = stoai_explore_slot(x->seg) == slot;
 
 	if (!own && token)
-		FAIL(x, "slot %u: its token is %#x after recovery", slot, token);
+		FAIL(x, "slot %u: its token is %#x after recovery", slot,
+			token);
 	else if (!own && state != STOAI_SLOT_FREE)
 		FAIL(x, "slot %u: not free after recovery", slot);
 	else
 		for (uint32_t i = 0; i < STOAI_HELD_MAX; i++)
 			if (a64_load_relaxed(&lane->held[i])) {
-				FAIL(x, "slot %u: still holds a lock: held[%u] "
-					"is %#llx", slot, i,
+				FAIL(x,
+					"slot %u: still holds a lock: held[%u] "
+					"is %#llx",
+					slot, i,
 					(unsigned long long)lane->held[i]);
 				return -1;
 			}
@@ -112,9 +115,10 @@ verify_locks(struct stoai_explorer *x)
 		if (verify_slot(x, i))
 			return -1;
 	if (h->lock.word_ || h->names.word_ || h->heap_lock.word_) {
-		FAIL(x, "a lock of the segment is held by nobody: lock %#x, "
-			"names %#x, heap %#x", h->lock.word_, h->names.word_,
-			h->heap_lock.word_);
+		FAIL(x,
+			"a lock of the segment is held by nobody: lock %#x, "
+			"names %#x, heap %#x",
+			h->lock.word_, h->names.word_, h->heap_lock.word_);
 		return -1;
 	}
 	if ((h->lock.seq_ | h->names.seq_) & 1) {
@@ -161,7 +165,9 @@ stoai_explore_verify(struct stoai_explorer *x,
 	}
 	*ret = stoai_explore_state(x);
 	if (expect && x->c->state && !expected(expect, *ret)) {
-		FAIL(x, "state %016llx is none of the %u that are right; before "
+		FAIL(x,
+			"state %016llx is none of the %u that are right; "
+			"before "
 			"op it is %016llx, after it %016llx",
 			(unsigned long long)*ret, expect->count,
 			(unsigned long long)x->before,
@@ -175,9 +181,8 @@ stoai_explore_verify(struct stoai_explorer *x,
 static bool
 same_end(const struct stoai_explorer *x, uint64_t state, int rc, uint64_t end)
 {
-	return (state == x->before && rc == x->result && end == x->after)
-		|| (state == x->after && rc == x->result_again
-			&& end == x->again);
+	return (state == x->before && rc == x->result && end == x->after) ||
+	       (state == x->after && rc == x->result_again && end == x->again);
 }
 
 int
@@ -191,9 +196,10 @@ stoai_explore_go_on(struct stoai_explorer *x, const struct stoai_expect *expect,
 		return -1;
 	if (!expect->exact || !x->c->state || same_end(x, state, rc, end))
 		return 0;
-	FAIL(x, "going on: op returned %d and gave state %016llx, unlike an "
-		"undisturbed run (%d, %016llx; then %d, %016llx)", rc,
-		(unsigned long long)end, x->result,
+	FAIL(x,
+		"going on: op returned %d and gave state %016llx, unlike an "
+		"undisturbed run (%d, %016llx; then %d, %016llx)",
+		rc, (unsigned long long)end, x->result,
 		(unsigned long long)x->after, x->result_again,
 		(unsigned long long)x->again);
 	return -1;

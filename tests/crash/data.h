@@ -32,8 +32,6 @@ typedef struct blob {
 } blob;
 STOA_TYPE_OPAQUE(blob);
 
-typedef STOA_REF(blob) blob_ref;
-
 typedef struct pair {
 	uint64_t a, b;
 } pair;
@@ -58,23 +56,23 @@ STOA_TYPE(counter, lock, n);
 #define STOA_NAME counts
 #define STOA_KEY  stoa_str
 #define STOA_VAL  uint64_t
-#include <stoa/template/hashmap.h>
+#include "data_map.h"
 #define STOA_NAME ids
 #define STOA_KEY  uint64_t
 #define STOA_VAL  pair
-#include <stoa/template/hashmap.h>
+#include "data_map.h"
 #define STOA_NAME notes
 #define STOA_KEY  uint64_t
 #define STOA_VAL  stoa_str
-#include <stoa/template/hashmap.h>
+#include "data_map.h"
 #define STOA_NAME marks
 #define STOA_KEY  uint64_t
-#include <stoa/template/hashmap.h>
+#include "data_map.h"
 #define STOA_NAME tallies
 #define STOA_KEY  stoa_str
 #define STOA_VAL  counter
 #define STOA_BOXED
-#include <stoa/template/hashmap.h>
+#include "data_map.h"
 
 typedef struct data {
 	stoa_rwlock lock;
@@ -85,7 +83,6 @@ typedef struct data {
 	node_ref list;
 	node_ref tail; /* last of list */
 	node_ref side_list;
-	blob_ref big;
 	stoa_str text;
 	stoa_owner who;
 	numbers numbers;
@@ -98,8 +95,7 @@ typedef struct data {
 	tallies tallies;
 } data;
 STOA_TYPE(data, lock, side, changed, word, (wide, wide), (list, node, own),
-	(tail, node, ref), (side_list, node, own), (big, blob, own), text,
-	who,
+	(tail, node, ref), (side_list, node, own), text, who,
 	(numbers, numbers), (names, names), (boxes, boxes), (counts, counts),
 	(ids, ids), (notes, notes), (marks, marks), (tallies, tallies));
 
@@ -198,7 +194,6 @@ data_state(stoa_segment *seg, void *user)
 	sum = mix_list(rd, sum, d->side_list);
 	sum = mix_text(sum, stoa_str_get(rd, &d->text));
 	sum = mix(sum, d->who.slot_ != 0);
-	sum = mix(sum, !stoa_is_null(d->big));
 	sum = mix_vectors(rd, d, sum);
 	sum = mix_maps(rd, d, sum);
 	sum = mix_objects(rd, sum);

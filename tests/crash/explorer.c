@@ -61,8 +61,8 @@ both_ways_agree(void **unused)
 {
 	stoa_explore_case c = case_of(right);
 	stoa_explore_result stores, each;
-	unsigned flags = STOA_EXPLORE_NO_PAIRS | STOA_EXPLORE_NO_SURVIVOR
-		| STOA_EXPLORE_SAMPLE;
+	unsigned flags = STOA_EXPLORE_NO_PAIRS | STOA_EXPLORE_NO_SURVIVOR |
+			 STOA_EXPLORE_SAMPLE;
 
 	(void)unused;
 	assert_int_equal(stoa_explore_run(&c, flags, &stores), 0);

@@ -3,6 +3,12 @@
 #include <stdio.h>
 #include "data.h"
 
+#ifdef DATA_INLINE
+ #define SUITE "hashmap_inline"
+#else
+ #define SUITE "hashmap"
+#endif
+
 static void
 three(stoa_tx *tx, const data *d)
 {
@@ -89,7 +95,8 @@ static void
 reserve(stoa_tx *tx, const data *d)
 {
 	ids_reserve(tx, &d->ids, 100);
-	STOA_SET(tx, d->word[0], 1); /* so that there is a before and an after */
+	STOA_SET(
+		tx, d->word[0], 1); /* so that there is a before and an after */
 }
 
 static void
@@ -190,11 +197,17 @@ static const struct crash_case cases[] = {
 	CASE("map put, new", "hashmap_put", three, put_new),
 	CASE("map put, again", "hashmap_put", three, put_again),
 	CASE("map put, growing", "hashmap_put", full, put_growing),
-	CASE("map ensure", "hashmap_ensure stoa_hashmap_ensure_", three, ensure),
-	CASE("map edit", "hashmap_edit stoa_hashmap_edit_", three, edit),
+	CASE("map ensure",
+		"hashmap_ensure stoa_hashmap_ensure_ "
+		"stoa_hashmap_ensure_core_ stoa_hashmap_add_",
+		three, ensure),
+	CASE("map edit",
+		"hashmap_edit stoa_hashmap_edit_ "
+		"stoa_hashmap_edit_core_ stoa_tx_save_",
+		three, edit),
 	CASE("map remove", "hashmap_remove stoa_hashmap_remove_", three, take),
-	CASE("map remove_at", "hashmap_remove_at stoa_hashmap_remove_at_", three,
-		remove_at),
+	CASE("map remove_at", "hashmap_remove_at stoa_hashmap_remove_at_",
+		three, remove_at),
 	CASE("map clear", "hashmap_clear stoa_hashmap_clear_", three, clear),
 	CASE("map reserve", "hashmap_reserve stoa_hashmap_reserve_", three,
 		reserve),
@@ -218,5 +231,5 @@ static const struct crash_case cases[] = {
 int
 main(int argc, char **argv)
 {
-	return crash_main("hashmap", cases, COUNT(cases), argc, argv);
+	return crash_main(SUITE, cases, COUNT(cases), argc, argv);
 }

@@ -95,11 +95,12 @@ destroy_tree(stoa_tx *tx, const data *d)
 }
 
 static const struct crash_case cases[] = {
-	CASE_OP("stoa_object_open, new",
-		"stoa_object_open stoa_object_open_", NULL, open_new),
-	CASE_OP("stoa_object_open, there", "stoa_object_open", NULL, open_there),
-	CASE("stoa_object_create",
-		"stoa_object_create stoa_object_create_", some_objects, create),
+	CASE_OP("stoa_object_open, new", "stoa_object_open stoa_object_open_",
+		NULL, open_new),
+	CASE_OP("stoa_object_open, there", "stoa_object_open", NULL,
+		open_there),
+	CASE("stoa_object_create", "stoa_object_create stoa_object_create_",
+		some_objects, create),
 	CASE("stoa_object_create, new type", "stoa_object_create", NULL,
 		create_new_type),
 	CASE("stoa_object_create, index grows", "stoa_object_create",

@@ -123,31 +123,46 @@ leaked(stoa_segment *seg, void *user)
 	return stoa_segment_leaked(seg) ? -EDOM : 0;
 }
 
-enum { SPARE_SPANS = 7 };
+enum {
+	SPARE_SPANS = 3,
+	TEXTS = 6,
+	TEXT_SIZE = 900
+};
+
+static void
+push_texts(stoa_tx *tx, const data *d, unsigned count)
+{
+	char text[TEXT_SIZE];
+
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	while (count--)
+		names_push(tx, &d->names, text);
+}
 
 /* All that is committed, but little. */
 static void
 nearly_full(stoa_tx *tx, const data *d)
 {
-	char text[900];
-
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = 0;
-	for (unsigned i = 0; i < 8; i++) /* blocks of blob's class: no spare */
-		names_push(tx, &d->names, text);
+	push_texts(tx, d, 8);
 	numbers_resize(tx, &d->numbers, SPARE_SPANS * 4096 / 8);
 }
 
-/* More than that. */
+/* More than what is left. */
 static void
 grow(stoa_tx *tx, const data *d)
 {
-	const blob *old = stoa_get(tx, d->big);
+	push_texts(tx, d, TEXTS);
+}
 
-	STOA_SET(tx, d->word[0], 1); /* before it grows: not undone with it */
-	STOA_LINK(tx, d->big, stoa_new(tx, blob));
-	if (old)
-		stoa_delete(tx, blob, old);
+static int
+setup_full(stoa_segment *seg, void *user)
+{
+	stoa_segment_stat s;
+	int rc = data_setup(seg, user);
+
+	stoa_segment_statistics(seg, &s);
+	return !rc && s.size > 64 << 10 ? -EDOM : rc; /* grown too early */
 }
 
 static int
@@ -156,27 +171,26 @@ check_grown(stoa_segment *seg, void *user)
 	const data *d = ((struct test *)user)->d;
 	stoa_segment_stat s;
 
+	STOA_READ(rd, seg);
 	stoa_segment_statistics(seg, &s);
-	if (!stoa_is_null(d->big) && s.size <= 64 << 10)
+	if (names_count(rd, &d->names) > 8 && s.size <= 64 << 10)
 		return -EDOM; /* the case is none: it had room */
-	if (d->word[0] == 0 && s.size > 64 << 10)
-		return -EDOM; /* nor is it: it has grown before */
 	return data_check(seg, user);
 }
 
-#define SEGMENT(title, calls, prepare_, op_)                                   \
-	{                                                                      \
-		.explore = {.name = title,                                     \
-			.setup = data_setup,                                   \
-			.prepare = prepare_,                                   \
-			.op = op_,                                             \
-			.check = data_check,                                   \
-			.state = data_state,                                   \
-			.others = data_side_others,                            \
-			.other_count = COUNT(data_side_others),                \
-			.user = &(struct test){.fill = NULL}},                 \
-		COVERS(calls)                                                  \
-	}
+#define SEGMENT(title, calls, prepare_, op_) \
+ { \
+  .explore = {.name = title, \
+	  .setup = data_setup, \
+	  .prepare = prepare_, \
+	  .op = op_, \
+	  .check = data_check, \
+	  .state = data_state, \
+	  .others = data_side_others, \
+	  .other_count = COUNT(data_side_others), \
+	  .user = &(struct test){.fill = NULL}}, \
+  COVERS(calls) \
+ }
 
 static const struct crash_case cases[] = {
 	SEGMENT("stoa_segment_attach", "stoa_segment_attach", detached, attach),
@@ -196,7 +210,7 @@ static const struct crash_case cases[] = {
 		.explore = {.name = "growth by allocation",
 			.options = STOA_SEGMENT_OPTIONS(.size = 64 << 10,
 				.limit = 192 << 10, .threads = 6),
-			.setup = data_setup,
+			.setup = setup_full,
 			.op = data_op,
 			.check = check_grown,
 			.state = data_state,

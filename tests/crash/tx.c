@@ -159,8 +159,8 @@ more_locks_until(stoa_segment *seg, void *user)
 	const data *d = ((struct test *)user)->d;
 
 	STOA_TX(tx, seg);
-	if (stoa_tx_lock_until(tx, &d->lock, STOA_NOW)
-		|| stoa_tx_lock_mutex_until(tx, &d->side, stoa_in_ms(1000)))
+	if (stoa_tx_lock_until(tx, &d->lock, STOA_NOW) ||
+		stoa_tx_lock_mutex_until(tx, &d->side, stoa_in_ms(1000)))
 		return stoa_tx_fail(tx, -EBUSY);
 	STOA_ADD(tx, d->word[3], 1);
 	return stoa_tx_commit(tx);
@@ -272,12 +272,15 @@ wait_in_vain(stoa_segment *seg, void *user)
 }
 
 static const struct crash_case cases[] = {
-	CASE("STOA_SET, a word", "STOA_TX STOA_SET stoa_tx_store_ stoa_tx_commit",
-		NULL, set_small),
+	CASE("STOA_SET, a word",
+		"STOA_TX STOA_SET stoa_tx_store_ stoa_tx_commit", NULL,
+		set_small),
 	CASE("STOA_SET, 600 bytes", "STOA_SET stoa_tx_store_", NULL, set_large),
 	CASE("STOA_ADD", "STOA_ADD", NULL, add),
-	CASE("STOA_LINK and stoa_new", "STOA_LINK stoa_tx_link_ stoa_new "
-		"stoa_tx_new_", NULL, link_new),
+	CASE("STOA_LINK and stoa_new",
+		"STOA_LINK stoa_tx_link_ stoa_new "
+		"stoa_tx_new_",
+		NULL, link_new),
 	CASE("stoa_edit", "stoa_edit stoa_tx_edit_", NULL, edit),
 	CASE("stoa_new, stoa_delete of it", "stoa_new stoa_delete", NULL,
 		new_not_linked),

@@ -13,11 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "container/container.h"
+#include "scene.h"
 #include "stoa/stoa.h"
 
 enum {
@@ -746,6 +749,122 @@ test_random_full(void **state)
 	assert_true(w.full > 0);
 }
 
+/* ---- read-only mappings: what looks torn is read again ---- */
+
+enum {
+	TORN_KEYS = 40,
+	TORN_READS = 3000
+};
+
+/* Everything of number n; sizes change with it, so that blocks come and go. */
+static int
+write_all(stoa_segment *seg, const page *p, uint32_t n)
+{
+	STOA_TX(tx, seg);
+	if (n % 50 == 0) {
+		numbers_clear(tx, &p->numbers);
+		texts_clear(tx, &p->texts);
+		items_clear(tx, &p->items);
+	}
+	for (uint32_t k = 0; k < TORN_KEYS; k++) {
+		numbers_put(tx, &p->numbers, k, n);
+		texts_put(tx, &p->texts, text_of(k), text_of(n));
+		items_push(tx, &p->items, n);
+	}
+	for (uint32_t k = 0; k < TORN_KEYS; k++)
+		*items_edit(tx, &p->items, k) = n;
+	stoa_str_set(tx, &p->text, text_of(n));
+	return stoa_tx_commit(tx);
+}
+
+/* 0: all of it was of one moment; -EAGAIN: it was not, and the scope says so. */
+static int
+read_all(stoa_segment *seg, const page *p)
+{
+	uint64_t sum = 0, first = UINT64_MAX;
+	unsigned differ = 0, seen = 0;
+	char text[64];
+	size_t count;
+
+	STOA_READ(rd, seg);
+	const uint32_t *item = items_data(rd, &p->items, &count);
+
+	snprintf(text, sizeof text, "%s", stoa_str_get(rd, &p->text));
+	for (uint32_t k = 0; k < TORN_KEYS; k++) {
+		const uint64_t *v = numbers_get(rd, &p->numbers, k);
+		const char *t = texts_get(rd, &p->texts, text_of(k));
+
+		if (first == UINT64_MAX && v)
+			first = *v;
+		differ += !v || *v != first || !t || strcmp(t, text) != 0;
+		differ += k >= count || item[k] != first;
+	}
+	for (texts_iter it = texts_begin(rd, &p->texts); texts_next(&it);
+		seen++)
+		sum += strlen(it.key) + strlen(it.val);
+	differ += seen != TORN_KEYS || sum == 0;
+	if (stoa_tx_error(rd))
+		return stoa_tx_error(rd);
+	must(!differ && strcmp(text, text_of((uint32_t)first)) == 0);
+	return 0;
+}
+
+static int
+reader(void *path)
+{
+	stoa_segment *seg;
+	const page *p = NULL;
+	unsigned good = 0, torn = 0;
+	int rc;
+
+	/* forked before the writer opened it, so this mapping is its own */
+	while ((rc = stoa_segment_open(
+			path, STOA_FILE | STOA_RDONLY, NULL, &seg)) == -ENOENT)
+		usleep(1000);
+	must(!rc);
+	while (!p) {
+		STOA_READ(rd, seg);
+		p = stoa_object_find(rd, "page", page);
+		if (p && !stoa_str_size(rd, &p->text))
+			p = NULL;
+	}
+	while (good < TORN_READS || !torn) {
+		rc = read_all(seg, p);
+		must(!rc || rc == -EAGAIN);
+		good += !rc;
+		torn += rc != 0;
+	}
+	stoa_segment_close(seg);
+	return 0;
+}
+
+static void
+test_torn(void **state)
+{
+	char *directory = scene_directory(false);
+	char *path = (char *)(uintptr_t)scene_path(directory, "torn");
+	stoa_segment *seg;
+	const page *p;
+	uint32_t n = 1;
+	siginfo_t ended = {0};
+	int pid = scene_fork(reader, path);
+
+	(void)state;
+	assert_int_equal(
+		stoa_segment_open(path, STOA_CREATE | STOA_FILE, NULL, &seg),
+		0);
+	assert_int_equal(stoa_object_open(seg, "page", page, &p), 0);
+	assert_int_equal(write_all(seg, p, 0), 0);
+	while (!waitid(P_PID, (id_t)pid, &ended, WEXITED | WNOHANG | WNOWAIT) &&
+		!ended.si_pid) {
+		assert_int_equal(write_all(seg, p, n++), 0);
+		usleep(n % 64);
+	}
+	assert_int_equal(scene_wait(pid), 0);
+	stoa_segment_close(seg);
+	scene_remove(directory);
+}
+
 int
 main(void)
 {
@@ -753,6 +872,7 @@ main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_random_checked),
 		cmocka_unit_test(test_random_full),
+		cmocka_unit_test(test_torn),
 	};
 
 	return cmocka_run_group_tests_name("containers", tests, NULL, NULL);

@@ -4,9 +4,12 @@
  * free, die and are recovered in random order. No two blocks overlap, bytes stay
  * what they were, sums agree, and at the end no byte is missing.
  *
- * STOA_SEED replays a run.
+ * And real threads that free each other's blocks, for the thread sanitizer.
+ *
+ * STOA_SEED replays a run of the first kind.
  */
 #include "unit/heap_fixture.h"
+#include <pthread.h>
 #include "heap/supply.h"
 
 enum {
@@ -339,6 +342,106 @@ large_spans(void **state)
 	run(64 << 20, 64 << 20, false, 4);
 }
 
+/* ---- threads ---- */
+
+enum {
+	THREADS = 3,
+	MAILS = 64,
+	THREAD_STEPS = 20000
+};
+
+struct exchange {
+	stoa_segment *seg;
+	uint64_t mail
+		[MAILS]; /* published blocks, whoever takes them frees them */
+	uint64_t failures;
+};
+
+static void
+mail_free(struct exchange *x, struct stoai_seat *seat, uint64_t off)
+{
+	uint64_t size = stoai_heap_usable(x->seg, off);
+	const uint64_t *p = stoai_at(x->seg, off);
+
+	if (!size || p[0] != off || p[size / 8 - 1] != ~off ||
+		stoai_heap_free(seat, off))
+		(void)a64_fetch_add_seq_cst(&x->failures, 1);
+}
+
+static void *
+trade(void *user)
+{
+	struct exchange *x = user;
+	struct stoai_seat *seat;
+	uint64_t random = (uint64_t)(uintptr_t)&seat | 1, off, size;
+
+	for (int i = 0; i < THREAD_STEPS; i++) {
+		uint64_t *p;
+
+		random = random * UINT64_C(6364136223846793005) + 1;
+		size = 16 + (random >> 33) % ((random >> 60) ? 300 : 60000);
+		if (stoai_attach(x->seg, STOA_FOREVER, &seat))
+			return x;
+		if (stoai_heap_alloc(seat, size, 16, &off))
+			continue;
+		size = stoai_heap_usable(x->seg, off);
+		p = stoai_at(x->seg, off);
+		p[0] = off;
+		p[size / 8 - 1] = ~off;
+		stoai_heap_publish(seat, off);
+		off = a64_exchange_seq_cst(
+			&x->mail[(random >> 20) % MAILS], off);
+		if (off)
+			mail_free(x, seat, off);
+		if (i % 1024 == 1000)
+			stoai_heap_relax(seat);
+		if (i % 4096 == 4000)
+			stoai_detach(seat);
+	}
+	return NULL;
+}
+
+static void
+threads(void **state)
+{
+	struct exchange x = {0};
+	struct stoai_heap_stat before, after;
+	struct stoai_seat *seat;
+	pthread_t thread[THREADS];
+	void *result;
+
+	(void)state;
+	assert_int_equal(
+		stoa_segment_open(NULL, STOA_CREATE | STOA_LOCAL,
+			STOA_SEGMENT_OPTIONS(.size = 1 << 20, .limit = 8 << 20),
+			&x.seg),
+		0);
+	stoai_heap_statistics(x.seg, &before);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(
+			pthread_create(&thread[i], NULL, trade, &x), 0);
+	for (int i = 0; i < 50; i++)
+		if (stoai_heap_check(x.seg))
+			fail_msg("%s", stoa_error_text());
+	for (int i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(thread[i], &result), 0);
+		assert_null(result);
+	}
+	assert_int_equal(stoai_attach(x.seg, STOA_NOW, &seat), 0);
+	for (int i = 0; i < MAILS; i++)
+		if (x.mail[i])
+			mail_free(&x, seat, x.mail[i]);
+	assert_int_equal(x.failures, 0);
+	assert_int_equal(stoai_heap_check(x.seg), 0);
+	stoai_supply_collect(seat, false);
+	if (stoai_heap_check(x.seg))
+		fail_msg("%s", stoa_error_text());
+	stoai_heap_statistics(x.seg, &after);
+	assert_int_equal(after.used, before.used);
+	assert_int_equal(after.transient, 0);
+	stoa_segment_close(x.seg);
+}
+
 int
 main(void)
 {
@@ -347,6 +450,7 @@ main(void)
 		cmocka_unit_test(small_spans),
 		cmocka_unit_test(medium_spans_growing),
 		cmocka_unit_test(large_spans),
+		cmocka_unit_test(threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

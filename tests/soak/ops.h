@@ -284,7 +284,7 @@ op_box(struct actor *me)
 	const world *w = me->w;
 	const uint64_t key = below(me, BOXES);
 
-	if (below(me, 6) == 0) {
+	if (below(me, 3) == 0) {
 		STOA_TX(tx, me->seg, &w->box_lock);
 		if (below(me, 2))
 			boxes_remove(tx, &w->box, key);

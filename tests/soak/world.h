@@ -28,7 +28,7 @@ enum {
 	VEC_MAX = 300,
 	GRAPH_MAX = 60,
 	RING = 8,
-	BOXES = 12,
+	BOXES = 4,
 	OWNERS = 8,
 	THINGS = 8
 };

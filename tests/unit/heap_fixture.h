@@ -114,6 +114,27 @@ fixture_close(struct heap_fixture *f)
 	free(f);
 }
 
+/* Every invariant is true, or the test at that line fails. */
+static inline void
+fixture_check(struct heap_fixture *f, int line)
+{
+	if (stoai_heap_check(&f->seg))
+		fail_msg("line %d: %s", line, stoa_error_text());
+}
+
+/* Teardown: an invariant that is broken fails the test. */
+static inline int
+fixture_end(struct heap_fixture **f)
+{
+	int rc = stoai_heap_check(&(*f)->seg);
+
+	if (rc)
+		print_error("%s\n", stoa_error_text());
+	fixture_close(*f);
+	*f = NULL;
+	return rc;
+}
+
 /* What recovery does for a dead slot, beside its locks; then the slot is free. */
 static inline void
 fixture_recover(struct heap_fixture *f, uint32_t index)

@@ -111,8 +111,8 @@ static stoa_type
 structure(const char *name, uint32_t size, uint32_t align,
 	const stoa_field *fields, size_t n)
 {
-	stoa_type t = {name, size, align, STOA_KIND_STRUCT, 0, fields, n, NULL,
-		NULL};
+	stoa_type t = {
+		name, size, align, STOA_KIND_STRUCT, 0, fields, n, NULL, NULL};
 
 	return t;
 }
@@ -386,12 +386,11 @@ static void
 ids_of_words(void **state)
 {
 	(void)state;
-	assert_int_equal(
-		stoai_type_id(&stoa_type_uint64_t), STOA_KIND_U64 + 1);
+	assert_int_equal(stoai_type_id(&stoa_type_uint64_t), STOA_KIND_U64 + 1);
 	assert_int_equal(stoai_type_id(&stoa_type_bool),
 		stoai_type_id(&stoa_type__Bool));
-	assert_ptr_equal(stoai_builtin_of_id(STOA_KIND_STR + 1),
-		&stoa_type_stoa_str);
+	assert_ptr_equal(
+		stoai_builtin_of_id(STOA_KIND_STR + 1), &stoa_type_stoa_str);
 	assert_null(stoai_builtin_of_id(0));
 	assert_null(stoai_builtin_of_id(STOA_KIND_STRUCT + 1));
 }
@@ -401,11 +400,10 @@ ids_are_stable(void **state)
 {
 	(void)state;
 	/* stored in segments: a change here is a change of the layout */
-	assert_int_equal(
-		stoai_type_id(&stoa_type_point), POINT_ID);
+	assert_int_equal(stoai_type_id(&stoa_type_point), POINT_ID);
 	assert_int_equal(stoai_type_id(&stoa_type_left), LEFT_ID);
-	assert_int_equal(stoai_type_id(&stoa_type_left),
-		stoai_type_id(&stoa_type_left));
+	assert_int_equal(
+		stoai_type_id(&stoa_type_left), stoai_type_id(&stoa_type_left));
 	assert_int_not_equal(stoai_type_id(&stoa_type_left),
 		stoai_type_id(&stoa_type_right));
 	/* containers are what they contain */
@@ -449,6 +447,7 @@ ids_are_of_content(void **state)
 {
 	stoa_type copy = stoa_type_node;
 	stoa_type changing = stoa_type_point;
+	const stoa_field other = field("other", 0, 8, STOA_KIND_U64, NULL);
 	uint64_t id = stoai_type_id(&changing);
 
 	(void)state;
@@ -456,6 +455,13 @@ ids_are_of_content(void **state)
 	assert_int_equal(id, stoai_type_id(&stoa_type_point));
 	changing = stoa_type_left;
 	assert_int_equal(
+		stoai_type_id(&changing), stoai_type_id(&stoa_type_left));
+	changing.name = "other"; /* of the same size */
+	assert_int_not_equal(
+		stoai_type_id(&changing), stoai_type_id(&stoa_type_left));
+	changing = stoa_type_left;
+	changing.fields = &other;
+	assert_int_not_equal(
 		stoai_type_id(&changing), stoai_type_id(&stoa_type_left));
 }
 
@@ -541,18 +547,18 @@ parse_refuses(void **state)
 		"struct a 8 8\nx u64 0 99999999999999999999\n",
 		"struct a 8 8\nx u64 0 4294967296\n",
 		"struct a 8 8\nx u64 0 -1\n", "struct  8 8\n", " a 8 8\n",
-		"vec 40\n", "vec 40 0\n", "vec 40 0 \n", "vec 40 0 a:8\nx u64 0 8\n",
-		"hashmap 64 0 a:8\n", "hashmap 64 0 a:8 b:8 c:8\n",
-		"u64 8\n", "str 24 0 -\n", "own 8 0 a:8\n", "nothing 8 8\n",
+		"vec 40\n", "vec 40 0\n", "vec 40 0 \n",
+		"vec 40 0 a:8\nx u64 0 8\n", "hashmap 64 0 a:8\n",
+		"hashmap 64 0 a:8 b:8 c:8\n", "u64 8\n", "str 24 0 -\n",
+		"own 8 0 a:8\n", "nothing 8 8\n",
 		"struct a 8 8\nx u64 0 8\n\n"};
 
 	(void)state;
 	for (size_t i = 0; i < STOAI_COUNT(bad); i++)
 		if (parse(bad[i]))
 			fail_msg("'%s' was read", bad[i]);
-	assert_int_equal(
-		stoai_parse("struct a 8 8\nx\0u64 0 8\n", 24,
-			&(struct stoai_parsed *){NULL}),
+	assert_int_equal(stoai_parse("struct a 8 8\nx\0u64 0 8\n", 24,
+				 &(struct stoai_parsed *){NULL}),
 		-EBADMSG);
 }
 
@@ -576,11 +582,11 @@ parse_survives_any_byte(void **state)
 			if (stoai_parse(text, size, &p))
 				continue;
 			for (n = 0; n < p->target_count; n++) {
-				const stoa_type *target = stoai_type_target(
-					&stoa_type_node, n);
+				const stoa_type *target =
+					stoai_type_target(&stoa_type_node, n);
 
-				*p->target[n] = target ? target
-						       : &stoa_type_point;
+				*p->target[n] =
+					target ? target : &stoa_type_point;
 			}
 			(void)stoai_parsed_name(p);
 			sound += stoa_type_check(&p->type) == 0;
@@ -595,13 +601,13 @@ parse_survives_any_byte(void **state)
 
 /* ---- numbers ---- */
 
-#define NUMBER(kind, T, x, text)                                               \
-	do {                                                                   \
-		T value_ = (x);                                                \
-		char buf_[STOAI_NUMBER_TEXT];                                  \
-		(void)stoai_json_number(kind, &value_, buf_);                  \
-		assert_string_equal(buf_, text);                               \
-	} while (0)
+#define NUMBER(kind, T, x, text) \
+ do { \
+  T value_ = (x); \
+  char buf_[STOAI_NUMBER_TEXT]; \
+  (void)stoai_json_number(kind, &value_, buf_); \
+  assert_string_equal(buf_, text); \
+ } while (0)
 
 static void
 numbers(void **state)

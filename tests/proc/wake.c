@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Who waits is woken, and does not merely find out at the next tick: the lock
+ * handed over, the last reader gone, a condition signalled. Each is measured some
+ * times, and the median must be well below the first tick (37 ms or more), which
+ * holds on a busy machine too.
+ */
+#include "proc.h"
+
+enum {
+	ROUNDS = 15,
+	MEDIAN_US = 20000
+};
+
+typedef struct box {
+	stoa_rwlock lock;
+	stoa_mutex mutex;
+	stoa_cond changed;
+	uint64_t round;
+	uint64_t got_us;
+} box;
+STOA_TYPE(box, lock, mutex, changed, round, got_us);
+
+static stoa_segment *seg;
+static const box *b;
+static uint64_t let_go_us;
+
+static uint64_t
+us_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static int
+take_lock(struct peer *me, void *user)
+{
+	(void)user;
+	MUST(hear(me) == 'w');
+	STOA_TX(tx, seg, &b->lock);
+	STOA_SET(tx, b->got_us, us_now());
+	MUST(!stoa_tx_commit(tx));
+	return 0;
+}
+
+static int
+take_mutex(struct peer *me, void *user)
+{
+	(void)user;
+	MUST(hear(me) == 'w');
+	STOA_TX(tx, seg, &b->mutex);
+	STOA_SET(tx, b->got_us, us_now());
+	MUST(!stoa_tx_commit(tx));
+	return 0;
+}
+
+static int
+wait_for_change(struct peer *me, void *user)
+{
+	(void)user;
+	STOA_TX(tx, seg, &b->lock);
+	const uint64_t seen = b->round;
+
+	tell(me, 's');
+	while (b->round == seen)
+		MUST(!stoa_tx_wait(tx, &b->changed, STOA_FOREVER));
+	STOA_SET(tx, b->got_us, us_now());
+	MUST(!stoa_tx_commit(tx));
+	return 0;
+}
+
+static void
+hand_over_lock(struct peer *child)
+{
+	STOA_TX(tx, seg, &b->lock);
+	STOA_ADD(tx, b->round, 1);
+	tell(child, 'w');
+	ms_sleep(10);
+	let_go_us = us_now();
+	assert_int_equal(stoa_tx_commit(tx), 0);
+}
+
+static void
+hand_over_mutex(struct peer *child)
+{
+	STOA_TX(tx, seg, &b->mutex);
+	STOA_ADD(tx, b->round, 1);
+	tell(child, 'w');
+	ms_sleep(10);
+	let_go_us = us_now();
+	assert_int_equal(stoa_tx_commit(tx), 0);
+}
+
+/* The writer waits for us, the reader. */
+static void
+leave_as_reader(struct peer *child)
+{
+	STOA_READ(rd, seg, &b->lock);
+	tell(child, 'w');
+	ms_sleep(10);
+	let_go_us = us_now();
+}
+
+static void
+signal_change(struct peer *child)
+{
+	assert_int_equal(hear(child), 's');
+	STOA_TX(tx, seg, &b->lock); /* it waits: it gave up the lock */
+	ms_sleep(130); /* far from every tick of its */
+	STOA_ADD(tx, b->round, 1);
+	let_go_us = us_now();
+	stoa_tx_signal(tx, &b->changed);
+	assert_int_equal(stoa_tx_commit(tx), 0);
+}
+
+static int
+by_size(const void *a, const void *c)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)c;
+
+	return (x > y) - (x < y);
+}
+
+static void
+measure(int (*waits)(struct peer *me, void *user),
+	void (*lets_go)(struct peer *child))
+{
+	uint64_t us[ROUNDS];
+
+	seg = segment_open();
+	assert_non_null(seg);
+	assert_int_equal(stoa_object_open(seg, "wake", box, &b), 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		struct peer child = peer_start(waits, NULL);
+
+		lets_go(&child);
+		peer_join(&child);
+		us[i] = b->got_us > let_go_us ? b->got_us - let_go_us : 0;
+	}
+	qsort(us, ROUNDS, sizeof us[0], by_size);
+	if (us[ROUNDS / 2] > MEDIAN_US)
+		fail_msg("woken after %llu us, median of %d",
+			(unsigned long long)us[ROUNDS / 2], ROUNDS);
+	segment_judge(seg);
+	seg = stoa_segment_close(seg);
+}
+
+static void
+lock_is_handed_over(void **state)
+{
+	(void)state;
+	measure(take_lock, hand_over_lock);
+}
+
+static void
+mutex_is_handed_over(void **state)
+{
+	(void)state;
+	measure(take_mutex, hand_over_mutex);
+}
+
+static void
+writer_is_woken_by_the_last_reader(void **state)
+{
+	(void)state;
+	measure(take_lock, leave_as_reader);
+}
+
+static void
+signal_wakes(void **state)
+{
+	(void)state;
+	measure(wait_for_change, signal_change);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lock_is_handed_over),
+		cmocka_unit_test(mutex_is_handed_over),
+		cmocka_unit_test(writer_is_woken_by_the_last_reader),
+		cmocka_unit_test(signal_wakes),
+	};
+
+	return RUN_IN_ALL_WAYS("wake", tests);
+}
