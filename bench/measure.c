@@ -131,8 +131,8 @@ print(const struct measure *m, const struct options *o, const struct result *r,
 				"\"ours_to_this\": %.3f, "
 				"\"ours_to_this_at_best\": %.3f}",
 				*first ? "" : ",", m->name, m->who[i].name,
-				r[i].median, r[i].min, r[i].max, o->runs,
-				ratio);
+				r[i].median, r[i].min, r[i].max, o->runs, ratio,
+				best);
 		} else {
 			(void)printf("%-34s %-26s %9.1f %9.1f %9.1f %5d",
 				i == 0 ? m->name : "", m->who[i].name,
