@@ -54,7 +54,8 @@ check(int rc)
 }
 
 struct closer {
-	void operator()(stoa_segment *s) const
+	void
+	operator()(stoa_segment *s) const
 	{
 		stoa_segment_close(s);
 	}
@@ -94,7 +95,8 @@ class tx
 	{
 		return tx_;
 	}
-	void commit()
+	void
+	commit()
 	{
 		check(stoa_tx_commit(tx_));
 	}
@@ -180,7 +182,8 @@ try {
 				STOA_SET(t, old->ask, old->bid + 2);
 		},
 		&m->lock);
-	int rc = STOA_DO(t, (seg.get(), &m->lock), quotes_remove(t, &m->now, 7));
+	int rc =
+		STOA_DO(t, (seg.get(), &m->lock), quotes_remove(t, &m->now, 7));
 	stoa::check(rc);
 	print(seg.get(), m);
 	std::printf("bid %lld\n",

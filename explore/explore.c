@@ -99,7 +99,9 @@ place_text(const stoa_explore_case *c, const struct stoai_place *p, char *buf,
 	if (p->order != UINT32_MAX && n > 0 && (size_t)n < size)
 		snprintf(buf + n, size - (size_t)n,
 			", %s recovered first, %s between",
-			p->order ? "the second" : "the first",
+			p->inner == UINT32_MAX ? "one of setup's threads"
+			: p->order             ? "the second"
+					       : "the first",
 			other_name(c, p->then));
 }
 
@@ -207,7 +209,7 @@ explore_once(const stoa_explore_case *c, unsigned flags,
 			"%s crashed: %s, at %s, address "
 			"%#lx",
 			shared->place.doing ? shared->place.doing : "?",
-			strsignal(WTERMSIG(status)), at,
+			sigdescr_np(WTERMSIG(status)), at,
 			(unsigned long)shared->watch.fault_on);
 	} else
 		stoai_explore_fail(c, shared, "the process ended (%d)",

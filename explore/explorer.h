@@ -69,6 +69,8 @@ struct stoai_explorer {
 	/* what an undisturbed run gives: the first op, and one more after it */
 	uint64_t before, after, again;
 	int result, result_again;
+	struct stoai_expect acted[STOAI_OTHERS_MAX]; /* by one of others */
+	uint64_t living; /* slots of threads that setup left attached */
 	uint64_t unit;
 };
 

@@ -49,9 +49,11 @@ stoai_pool_make(struct stoai_pool *pool)
 	memset(pool, 0, sizeof *pool);
 	rc = arena((size_t)POOL_MAX * STOAI_IMAGE_PAGE, &pool->pages);
 	if (!rc)
-		rc = arena(POOL_MAX * sizeof *pool->hashes, &pool->hashes);
+		rc = arena(
+			(size_t)POOL_MAX * sizeof *pool->hashes, &pool->hashes);
 	if (!rc)
-		rc = arena(2 * POOL_MAX * sizeof *pool->table, &pool->table);
+		rc = arena((size_t)2 * POOL_MAX * sizeof *pool->table,
+			&pool->table);
 	return rc;
 }
 
@@ -83,13 +85,13 @@ stoai_images_make(struct stoai_images *images, uint32_t pages)
 
 	memset(images, 0, sizeof *images);
 	images->pages = pages;
-	rc = arena(IMAGES_MAX * sizeof *images->info, &images->info);
+	rc = arena((size_t)IMAGES_MAX * sizeof *images->info, &images->info);
 	if (!rc)
 		rc = arena((size_t)IMAGES_MAX * pages * sizeof *images->ids,
 			&images->ids);
 	if (!rc)
-		rc = arena(
-			2 * IMAGES_MAX * sizeof *images->table, &images->table);
+		rc = arena((size_t)2 * IMAGES_MAX * sizeof *images->table,
+			&images->table);
 	return rc;
 }
 
@@ -209,7 +211,7 @@ stoai_images_clear(struct stoai_images *images)
 
 	if (images->count > IMAGES_MAX / 16) {
 		memset(images->table, 0,
-			2 * IMAGES_MAX * sizeof *images->table);
+			(size_t)2 * IMAGES_MAX * sizeof *images->table);
 		images->count = 0;
 	}
 	while (images->count) { /* last in, first out: no hole in a probe */
@@ -237,7 +239,7 @@ stoai_image_restore(struct stoai_view *view, const struct stoai_images *images,
 		size_t size = (size_t)stoai_min(
 			view->seg->size - from, STOAI_IMAGE_PAGE);
 
-		if (memcmp(now, page, size))
+		if (memcmp(now, page, size) != 0)
 			memcpy(now, page, size);
 	}
 }

@@ -10,6 +10,9 @@
  * between the two recoveries: what the first recovery gave back may be in its
  * hands when the second comes.
  *
+ * The same without B, when setup left other threads attached: they die with A, and
+ * each of them is recovered first once.
+ *
  * The states that are right are those of op, B and C, each done or not, in any
  * order, one after the other.
  *
@@ -83,18 +86,21 @@ second_acts(void *user)
 	return rc;
 }
 
-/* Both dead at image `inner`; first, then c, then the rest. */
+/* All dead at that image; `first` are recovered, then c acts, then the rest. */
 static void
-pair(struct stoai_explorer *x, uint32_t inner, uint64_t first, int c,
+pair(struct stoai_explorer *x, const struct stoai_images *images,
+	uint32_t index, uint64_t first, int c,
 	const struct stoai_expect *expect)
 {
 	uint64_t all, state;
 
-	x->shared->place.inner = inner;
-	x->shared->place.inner_at = x->inner.info[inner].at;
+	if (images == &x->inner) {
+		x->shared->place.inner = index;
+		x->shared->place.inner_at = images->info[index].at;
+	}
 	x->shared->place.then = (uint32_t)c;
 	x->shared->result.pairs++;
-	all = stoai_explore_put(x, &x->inner, inner);
+	all = stoai_explore_put(x, images, index);
 	stoai_death_mark(x->seg, all & first);
 	if (stoai_explore_recover(x)) {
 		FAIL(x, "first recovery failed: %s", stoa_error_text());
@@ -125,6 +131,38 @@ next_sample(const struct stoai_explorer *x, uint32_t i, uint32_t count)
 	return i + stride;
 }
 
+/*
+ * Threads that setup left attached die with op's thread: any of them may be
+ * recovered first.
+ */
+static void
+companions_of(struct stoai_explorer *x, uint32_t image, int c,
+	const struct stoai_expect *expect)
+{
+	uint64_t slots = stoai_explore_put(x, &x->images, image);
+
+	if (!(slots & (slots - 1)) ||
+		!stoai_explore_unit(x, STOAI_PHASE_PAIRS, image, UINT32_MAX))
+		return;
+	for (; slots; slots &= slots - 1) {
+		x->shared->place.order = stoai_ctz64(slots);
+		pair(x, &x->images, image, slots & -slots, c, expect);
+	}
+}
+
+static void
+companions(struct stoai_explorer *x)
+{
+	struct stoai_expect expect;
+
+	for (int c = NOBODY; c < (int)x->c->other_count; c++) {
+		x->shared->place.phase = STOAI_PHASE_REFERENCE;
+		expect_orders(x, NOBODY, c, &expect);
+		for (uint32_t i = 0; i < x->images.count; i++)
+			companions_of(x, i, c, &expect);
+	}
+}
+
 static void
 pairs_of(struct stoai_explorer *x, uint32_t image, uint32_t other,
 	const struct stoai_expect *expect)
@@ -145,9 +183,9 @@ pairs_of(struct stoai_explorer *x, uint32_t image, uint32_t other,
 		int c = (int)(turn++ % (x->c->other_count + 1)) - 1;
 
 		x->shared->place.order = 0;
-		pair(x, j, second.a, c, &expect[c + 1]);
+		pair(x, &x->inner, j, second.a, c, &expect[c + 1]);
 		x->shared->place.order = 1;
-		pair(x, j, ~second.a, c, &expect[c + 1]);
+		pair(x, &x->inner, j, ~second.a, c, &expect[c + 1]);
 	}
 }
 
@@ -157,6 +195,7 @@ stoai_explore_pairs(struct stoai_explorer *x)
 	struct stoai_expect expect[STOAI_OTHERS_MAX + 1];
 	uint32_t others = (uint32_t)x->c->other_count;
 
+	companions(x);
 	for (uint32_t b = 0; b < others; b++) {
 		if (x->c->others[b].whole)
 			continue;

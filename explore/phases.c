@@ -6,7 +6,8 @@
  *	op         single step: the images
  *	reference  what undisturbed runs give, from the first image and the last
  *	recover    each image: dead, recovered, verified, gone on with
- *	nested     each image: its recovery stepped; each image inside: dead again
+ *	nested     each image: its recovery stepped; each image inside: dead again,
+ *	           and again with a survivor that acts first
  *	survivor   each image, each of others: acts first, then the death is known
  *	pairs      two dead (pairs.c)
  *
@@ -111,8 +112,10 @@ setup(struct stoai_explorer *x)
 		rc = stoa_segment_attach(x->seg);
 	if (!rc)
 		rc = x->c->setup(x->seg, x->c->user);
+	x->living = stoai_death_holders(x->seg);
 	if (!rc && stoai_explore_verify(x, NULL, &x->before))
 		rc = REPORTED;
+	x->living = 0; /* when op's thread dies, they all do */
 	if (!rc && x->c->prepare)
 		rc = x->c->prepare(x->seg, x->c->user);
 	return rc;
@@ -163,6 +166,18 @@ reference(struct stoai_explorer *x)
 	return stoai_explore_verify(x, NULL, &x->again) ? REPORTED : 0;
 }
 
+/* What one of others gives, undisturbed, on the image. */
+static void
+expect_other(struct stoai_explorer *x, uint32_t image, uint32_t other)
+{
+	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, image));
+	if (!stoai_explore_recover(x)) {
+		x->shared->place.doing = "other";
+		(void)x->c->others[other].run(x->seg, x->c->user);
+		stoai_expect_add(&x->acted[other], stoai_explore_state(x));
+	}
+}
+
 static void
 recover_image(struct stoai_explorer *x, uint32_t image)
 {
@@ -183,7 +198,37 @@ recover_image(struct stoai_explorer *x, uint32_t image)
 		(void)stoai_explore_go_on(x, &expect, state);
 }
 
-/* Dead inside the recovery of an image: the next survivor must reach the same. */
+/* A survivor acts while the death is not yet known; then it is. */
+static void
+act_first(struct stoai_explorer *x, const struct stoai_images *images,
+	uint32_t index, uint32_t other, const struct stoai_expect *idle)
+{
+	uint64_t dead = stoai_explore_put(x, images, index), state;
+	int rc = stoa_segment_attach(x->seg);
+
+	if (rc) {
+		FAIL(x, "attach failed: %s", stoa_error_text());
+		return;
+	}
+	x->shared->place.doing = "other";
+	x->shared->place.other = other;
+	stoai_death_pending(x->seg, dead);
+	rc = x->c->others[other].run(x->seg, x->c->user);
+	x->shared->result.survivor_runs++;
+	stoai_death_pending(x->seg, 0);
+	stoai_death_mark(x->seg, dead);
+	if (stoai_explore_recover(x))
+		FAIL(x, "recovery failed: %s", stoa_error_text());
+	else if (!stoai_explore_verify(
+			 x, rc < 0 ? idle : &x->acted[other], &state))
+		(void)stoai_explore_go_on(x, idle, state);
+	x->shared->place.other = UINT32_MAX;
+}
+
+/*
+ * Dead inside the recovery of an image: the next survivor must reach the same; and
+ * so must one that first does something else, in between.
+ */
 static void
 recover_inner(struct stoai_explorer *x, uint32_t inner, uint64_t reached)
 {
@@ -206,6 +251,12 @@ recover_inner(struct stoai_explorer *x, uint32_t inner, uint64_t reached)
 		FAIL(x, "recovery failed: %s", stoa_error_text());
 	else if (!stoai_explore_verify(x, &expect, &state))
 		(void)stoai_explore_go_on(x, &expect, state);
+	expect.exact = false;
+	if (x->c->other_count && !(x->flags & STOA_EXPLORE_NO_SURVIVOR))
+		act_first(x, &x->inner, inner,
+			(uint32_t)(x->shared->result.recovery_images %
+				   x->c->other_count),
+			&expect);
 }
 
 static void
@@ -235,59 +286,16 @@ nested_image(struct stoai_explorer *x, uint32_t image)
 		recover_inner(x, i, reached);
 }
 
-/* What one of others gives, undisturbed, on the image. */
 static void
-expect_other(struct stoai_explorer *x, uint32_t image, uint32_t other,
-	struct stoai_expect *expect)
-{
-	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, image));
-	if (!stoai_explore_recover(x)) {
-		x->shared->place.doing = "other";
-		(void)x->c->others[other].run(x->seg, x->c->user);
-		stoai_expect_add(expect, stoai_explore_state(x));
-	}
-}
-
-static void
-survivor_image(struct stoai_explorer *x, uint32_t image, uint32_t other,
-	const struct stoai_expect *acted)
+survivor_image(struct stoai_explorer *x, uint32_t image, uint32_t other)
 {
 	struct stoai_expect idle = {.count = 0};
-	uint64_t dead, state;
-	int rc;
 
 	if (!stoai_explore_unit(x, STOAI_PHASE_SURVIVOR, image, other))
 		return;
 	stoai_expect_add(&idle, x->before);
 	stoai_expect_add(&idle, x->after);
-	dead = stoai_explore_put(x, &x->images, image);
-	rc = stoa_segment_attach(x->seg);
-	if (rc) {
-		FAIL(x, "attach failed: %s", stoa_error_text());
-		return;
-	}
-	x->shared->place.doing = "other";
-	stoai_death_pending(x->seg, dead);
-	rc = x->c->others[other].run(x->seg, x->c->user);
-	x->shared->result.survivor_runs++;
-	stoai_death_pending(x->seg, 0);
-	stoai_death_mark(x->seg, dead);
-	if (stoai_explore_recover(x))
-		FAIL(x, "recovery failed: %s", stoa_error_text());
-	else if (!stoai_explore_verify(x, rc < 0 ? &idle : acted, &state))
-		(void)stoai_explore_go_on(x, &idle, state);
-}
-
-static void
-survivors(struct stoai_explorer *x, uint32_t other)
-{
-	struct stoai_expect acted = {.count = 0};
-
-	x->shared->place.phase = STOAI_PHASE_REFERENCE;
-	expect_other(x, 0, other, &acted);
-	expect_other(x, x->final, other, &acted);
-	for (uint32_t i = 0; i < x->images.count; i++)
-		survivor_image(x, i, other, &acted);
+	act_first(x, &x->images, image, other, &idle);
 }
 
 int
@@ -302,14 +310,19 @@ stoai_explore_child(struct stoai_explorer *x)
 		rc = reference(x);
 	if (rc)
 		return rc == REPORTED ? 0 : rc;
+	for (uint32_t k = 0; k < x->c->other_count; k++) {
+		expect_other(x, 0, k);
+		expect_other(x, x->final, k);
+	}
 	for (uint32_t i = 0; i < x->images.count; i++)
 		recover_image(x, i);
 	if (!(x->flags & STOA_EXPLORE_NO_NESTED))
 		for (uint32_t i = 0; i < x->images.count; i += stride)
 			nested_image(x, i);
 	if (!(x->flags & STOA_EXPLORE_NO_SURVIVOR))
-		for (uint32_t i = 0; i < x->c->other_count; i++)
-			survivors(x, i);
+		for (uint32_t k = 0; k < x->c->other_count; k++)
+			for (uint32_t i = 0; i < x->images.count; i++)
+				survivor_image(x, i, k);
 	if (!(x->flags & STOA_EXPLORE_NO_PAIRS))
 		stoai_explore_pairs(x);
 	return 0;

@@ -49,7 +49,7 @@ capture(uintptr_t at)
 		(void)stoai_images_add(
 			active->images, active->view, active->steps, at);
 	if (active->images->count != count)
-		active->watch->beat++;
+		active->watch->beat++; /* I2 */
 }
 
 static void
@@ -59,6 +59,7 @@ on_trap(int number, siginfo_t *info, void *context)
 
 	(void)number;
 	(void)info;
+	/* I1: nothing below stores into the segment */
 	if (!stepping) {
 		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 		return;
@@ -103,7 +104,7 @@ on_fault(int number, siginfo_t *info, void *context)
 		regs[REG_EFL] |= TRAP_FLAG;
 		return;
 	}
-	active->watch->signal = (uint32_t)number;
+	active->watch->signal = (uint32_t)number; /* I3 */
 	active->watch->fault_at = (uintptr_t)regs[REG_RIP];
 	active->watch->fault_on = (uintptr_t)info->si_addr;
 	(void)sigaction(number, &fatal, NULL);

@@ -64,7 +64,8 @@ typedef struct stoa_explore_case {
 	 * 0: as large as size, so nothing grows. Names and fds are not looked at:
 	 * the segment is memory of the child. */
 	const stoa_segment_options *options;
-	/* Make the data. 0, or what stoa_explore_run returns. */
+	/* Make the data. 0, or what stoa_explore_run returns. Threads that it
+	 * starts and leaves attached, doing nothing, die with op's thread. */
 	int (*setup)(stoa_segment *seg, void *user);
 	/* Before each op, not stepped; or NULL. */
 	int (*prepare)(stoa_segment *seg, void *user);

@@ -53,9 +53,9 @@ STOA_BEGIN_DECLS
 	STOA_NO_JUMP_INTO_(rd) const stoa_tx *const rd STOA_UNUSED_ STOA_ON_LEAVE_(stoa_leave_read_) = STOA_BEGIN_(stoa_read_begin_, deadline, __VA_ARGS__)
 
 STOA_NODISCARD int stoa_tx_commit(stoa_tx *tx);
-int  stoa_tx_error(const stoa_tx *tx);                /* 0, or the first failure */
-int  stoa_tx_fail(const stoa_tx *tx, int error);      /* fail it, if it has not yet; returns the first failure */
-stoa_segment *stoa_tx_segment(const stoa_tx *tx);
+int  stoa_tx_error(const stoa_tx *rd);                /* 0, or the first failure */
+int  stoa_tx_fail(const stoa_tx *rd, int error);      /* fail it, if it has not yet; returns the first failure */
+stoa_segment *stoa_tx_segment(const stoa_tx *rd);
 
 /* One more lock, kept to the end: exclusive in STOA_TX, shared in STOA_READ. -EDEADLK when somebody waits for us in turn:
  * leave, and start again. Functions, not a macro: compilers do not report an ignored result inside a system header's macro. */
@@ -72,7 +72,7 @@ void stoa_tx_signal(stoa_tx *tx, const stoa_cond *c);
 void stoa_tx_broadcast(stoa_tx *tx, const stoa_cond *c);
 
 /* "taken by": a thread's name in shared data, and whether it still lives */
-stoa_owner stoa_owner_self(const stoa_tx *tx);
+stoa_owner stoa_owner_self(const stoa_tx *rd);
 bool       stoa_owner_alive(const stoa_tx *rd, stoa_owner who);        /* false for zero bytes (nobody) */
 
 /* ---- changes --------------------------------------------------------------------------------------------------- */
@@ -129,7 +129,7 @@ static inline stoa_hold stoa_shared(const stoa_rwlock *l)       { stoa_hold h = 
 
 stoa_tx       *stoa_tx_begin(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline);   /* never NULL */
 const stoa_tx *stoa_read_begin(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline); /* never NULL */
-void           stoa_tx_end(const stoa_tx *tx);         /* leave: undoes what is not committed */
+void           stoa_tx_end(const stoa_tx *rd);         /* leave: undoes what is not committed */
 /* As the two above, for a scope of the function whose frame is given: so a longjmp over it is found. */
 #define STOA_FRAME_ __builtin_frame_address(0)
 stoa_tx       *stoa_tx_begin_(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline, const void *frame);

@@ -27,71 +27,73 @@ stoai_kill_fence(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
-#define STOAI_ATOMICS_(w, T)                                                   \
-	static inline T w##_load_relaxed(const T *p)                           \
-	{                                                                      \
-		return __atomic_load_n(p, __ATOMIC_RELAXED);                   \
-	}                                                                      \
-	static inline T w##_load_acquire(const T *p)                           \
-	{                                                                      \
-		return __atomic_load_n(p, __ATOMIC_ACQUIRE);                   \
-	}                                                                      \
-	static inline T w##_load_seq_cst(const T *p)                           \
-	{                                                                      \
-		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                   \
-	}                                                                      \
-	static inline void w##_store_relaxed(T *p, T v)                        \
-	{                                                                      \
-		__atomic_store_n(p, v, __ATOMIC_RELAXED);                      \
-	}                                                                      \
-	static inline void w##_store_release(T *p, T v)                        \
-	{                                                                      \
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
-		__atomic_store_n(p, v, __ATOMIC_RELEASE);                      \
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
-	}                                                                      \
-	/* made visible before any later store of this thread */               \
-	static inline void w##_store_before(T *p, T v)                         \
-	{                                                                      \
-		__atomic_store_n(p, v, __ATOMIC_RELAXED);                      \
-		__atomic_thread_fence(__ATOMIC_RELEASE);                       \
-	}                                                                      \
-	/* reads the word again after every earlier load of this thread */     \
-	static inline T w##_load_after(const T *p)                             \
-	{                                                                      \
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);                       \
-		return __atomic_load_n(p, __ATOMIC_RELAXED);                   \
-	}                                                                      \
-	static inline void w##_store_kill(T *p, T v)                           \
-	{                                                                      \
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
-		__atomic_store_n(p, v, __ATOMIC_RELAXED);                      \
-		__atomic_signal_fence(__ATOMIC_SEQ_CST);                       \
-	}                                                                      \
-	static inline T w##_exchange_seq_cst(T *p, T v)                        \
-	{                                                                      \
-		return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST);            \
-	}                                                                      \
-	static inline bool w##_cas_seq_cst(T *p, T *expected, T v)             \
-	{                                                                      \
-		return __atomic_compare_exchange_n(p, expected, v, false,      \
-			__ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                   \
-	}                                                                      \
-	static inline T w##_fetch_or_seq_cst(T *p, T v)                        \
-	{                                                                      \
-		return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST);              \
-	}                                                                      \
-	static inline T w##_fetch_and_seq_cst(T *p, T v)                       \
-	{                                                                      \
-		return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST);             \
-	}                                                                      \
-	static inline T w##_fetch_add_seq_cst(T *p, T v)                       \
-	{                                                                      \
-		return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);             \
-	}
+#define STOAI_ATOMICS_(w, T) \
+ static inline T w##_load_relaxed(const T *p) \
+ { \
+  return __atomic_load_n(p, __ATOMIC_RELAXED); \
+ } \
+ static inline T w##_load_acquire(const T *p) \
+ { \
+  return __atomic_load_n(p, __ATOMIC_ACQUIRE); \
+ } \
+ static inline T w##_load_seq_cst(const T *p) \
+ { \
+  return __atomic_load_n(p, __ATOMIC_SEQ_CST); \
+ } \
+ static inline void w##_store_relaxed(T *p, T v) \
+ { \
+  __atomic_store_n(p, v, __ATOMIC_RELAXED); \
+ } \
+ static inline void w##_store_release(T *p, T v) \
+ { \
+  __atomic_signal_fence(__ATOMIC_SEQ_CST); \
+  __atomic_store_n(p, v, __ATOMIC_RELEASE); \
+  __atomic_signal_fence(__ATOMIC_SEQ_CST); \
+ } \
+ /* made visible before any later store of this thread */ \
+ static inline void w##_store_before(T *p, T v) \
+ { \
+  __atomic_store_n(p, v, __ATOMIC_RELAXED); \
+  __atomic_thread_fence(__ATOMIC_RELEASE); \
+ } \
+ /* reads the word again after every earlier load of this thread */ \
+ static inline T w##_load_after(const T *p) \
+ { \
+  __atomic_thread_fence(__ATOMIC_ACQUIRE); \
+  return __atomic_load_n(p, __ATOMIC_RELAXED); \
+ } \
+ static inline void w##_store_kill(T *p, T v) \
+ { \
+  __atomic_signal_fence(__ATOMIC_SEQ_CST); \
+  __atomic_store_n(p, v, __ATOMIC_RELAXED); \
+  __atomic_signal_fence(__ATOMIC_SEQ_CST); \
+ } \
+ static inline T w##_exchange_seq_cst(T *p, T v) \
+ { \
+  return __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); \
+ } \
+ static inline bool w##_cas_seq_cst(T *p, T *expected, T v) \
+ { \
+  return __atomic_compare_exchange_n( \
+	  p, expected, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+ } \
+ static inline T w##_fetch_or_seq_cst(T *p, T v) \
+ { \
+  return __atomic_fetch_or(p, v, __ATOMIC_SEQ_CST); \
+ } \
+ static inline T w##_fetch_and_seq_cst(T *p, T v) \
+ { \
+  return __atomic_fetch_and(p, v, __ATOMIC_SEQ_CST); \
+ } \
+ static inline T w##_fetch_add_seq_cst(T *p, T v) \
+ { \
+  return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); \
+ }
 
+/* NOLINTBEGIN(readability-non-const-parameter): builtins write through them */
 STOAI_ATOMICS_(a32, uint32_t)
 STOAI_ATOMICS_(a64, uint64_t)
+/* NOLINTEND(readability-non-const-parameter) */
 
 /* Pointers of local structs; shared memory holds none. */
 static inline void *

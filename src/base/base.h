@@ -16,24 +16,24 @@
 
 /* Programmer errors in this library and misuse of it; off with NDEBUG. */
 #ifdef NDEBUG
-#define STOA_ASSERT(x) ((void)sizeof(!(x)))
+ #define STOA_ASSERT(x) ((void)sizeof(!(x)))
 #else
 void stoai_assert_failed(const char *what, const char *file, int line)
 	__attribute__((noreturn, cold));
-#define STOA_ASSERT(x)                                                         \
-	(stoai_likely(x) ? (void)0 : stoai_assert_failed(#x, __FILE__, __LINE__))
+ #define STOA_ASSERT(x) \
+  (stoai_likely(x) ? (void)0 : stoai_assert_failed(#x, __FILE__, __LINE__))
 #endif
 
 /*
  * Whatever was read from shared memory: never an assertion, always on. Read a
  * word once into a local, verify the local, use the local.
  */
-#define STOA_VERIFY(x)                                                         \
-	do {                                                                   \
-		if (stoai_unlikely(!(x)))                                      \
-			return stoai_error(-EBADMSG, "damaged: %s (%s:%d)",    \
-				#x, stoai_basename(__FILE__), __LINE__);       \
-	} while (0)
+#define STOA_VERIFY(x) \
+ do { \
+  if (stoai_unlikely(!(x))) \
+   return stoai_error(-EBADMSG, "damaged: %s (%s:%d)", #x, \
+	   stoai_basename(__FILE__), __LINE__); \
+ } while (0)
 
 /* Sets this thread's error text and returns rc: `return stoai_error(-EINVAL, "...")`. */
 int stoai_error(int rc, const char *format, ...) STOA_PRINTF_(2, 3)
@@ -44,6 +44,13 @@ int stoai_error_in(int rc, const char *format, ...) STOA_PRINTF_(2, 3)
 /* For one system call: "format: strerror(errno)"; returns -errno. */
 int stoai_error_errno(const char *format, ...) STOA_PRINTF_(1, 2)
 	__attribute__((cold));
+#ifdef __clang_analyzer__
+	/* They return their first argument, or an errno, which the analyzer cannot see. */
+ #define stoai_error(rc, ...) ((void)(stoai_error)((rc), __VA_ARGS__), (rc))
+ #define stoai_error_in(rc, ...) \
+  ((void)(stoai_error_in)((rc), __VA_ARGS__), (rc))
+ #define stoai_error_errno(...) ((void)(stoai_error_errno)(__VA_ARGS__), -EIO)
+#endif
 /* Forget the text: what follows is the default sentence for its code. */
 void stoai_error_clear(void);
 const char *stoai_basename(const char *path);

@@ -10,7 +10,9 @@
 #include <string.h>
 #include "base/base.h"
 
-enum { TEXT_SIZE = 512 };
+enum {
+	TEXT_SIZE = 512
+};
 
 static STOAI_THREAD char text[TEXT_SIZE];
 
@@ -37,7 +39,8 @@ static const struct {
 	{-EBUSY, "in use, or waiting after a change"},
 	{-EOWNERDEAD, "a writer died and nobody has repaired it yet"},
 	{-ENOTRECOVERABLE, "quarantined: recovery failed again and again"},
-	{-EPERM, "not allowed here: other owner, other thread, or a fork child"},
+	{-EPERM,
+		"not allowed here: other owner, other thread, or a fork child"},
 	{-EINVAL, "a wrong argument"},
 	{-EFAULT, "outside the segment"},
 	{-E2BIG, "too large, or options of a newer version"},
@@ -62,8 +65,7 @@ stoa_error_text(void)
 	return text[0] ? text : "no error";
 }
 
-int
-stoai_error(int rc, const char *format, ...)
+int(stoai_error)(int rc, const char *format, ...)
 {
 	va_list ap;
 
@@ -73,8 +75,7 @@ stoai_error(int rc, const char *format, ...)
 	return rc;
 }
 
-int
-stoai_error_in(int rc, const char *format, ...)
+int(stoai_error_in)(int rc, const char *format, ...)
 {
 	char inner[TEXT_SIZE];
 	va_list ap;
@@ -90,8 +91,7 @@ stoai_error_in(int rc, const char *format, ...)
 	return rc;
 }
 
-int
-stoai_error_errno(const char *format, ...)
+int(stoai_error_errno)(const char *format, ...)
 {
 	int error = errno;
 	va_list ap;

@@ -92,7 +92,7 @@ int
 stoai_vec_check(const stoa_tx *rd, const stoa_type *t, const void *p)
 {
 	const stoa_vec *v = p;
-	struct stoai_shape s;
+	struct stoai_shape s = {0};
 	struct stoai_vec vec;
 	int rc = check_shape(rd, t, &s);
 
@@ -204,7 +204,7 @@ int
 stoai_hashmap_check(const stoa_tx *rd, const stoa_type *t, const void *p)
 {
 	const stoa_hashmap *m = p;
-	struct stoai_shape s;
+	struct stoai_shape s = {0};
 	struct stoai_map map;
 	int rc = check_shape(rd, t, &s);
 

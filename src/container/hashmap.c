@@ -422,7 +422,7 @@ stoa_hashmap_remove_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {
 	struct stoai_map map;
-	struct map_found at;
+	struct map_found at = {.i = STOA_SLOT_NONE_};
 
 	return stoai_map_load_to_change(tx, m, t, &map) && map.table &&
 	       map_find(tx, &map, key, size, &at) &&

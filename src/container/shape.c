@@ -215,8 +215,9 @@ shape_set_map(struct stoai_shape *s, const stoa_type *t)
 	return 0;
 }
 
+/* I1: nothing but t goes in, and no address, time or machine. */
 int
-stoai_shape_make(const stoa_type *t, struct stoai_shape *ret)
+stoai_shape_make(const stoa_type *t, struct stoai_shape *ret) /* I1 */
 {
 	int rc = 0;
 
@@ -365,7 +366,8 @@ stoa_key_equal_(const stoa_shape_ *shape, const stoa_type *t, const void *a,
 
 	for (uint32_t i = 0; s && i < s->part_count; i++)
 		if (memcmp((const char *)a + s->part[i].off,
-			    (const char *)b + s->part[i].off, s->part[i].size))
+			    (const char *)b + s->part[i].off,
+			    s->part[i].size) != 0)
 			return false;
 	return s != NULL;
 }

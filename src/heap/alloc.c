@@ -138,6 +138,7 @@ class_switch(struct stoai_seat *seat, struct stoai_class *c, uint64_t span)
 
 	(void)stoai_slab_harvest(seat->seg, span, c->index);
 	h->heap_size = stoai_span_count(seat->seg) << seat->seg->span_shift;
+	h->relaxed = 0;
 	c->current = (uint32_t)span;
 	c->avail = stoai_class_all_words(c);
 	return class_take(seat, c);
@@ -212,7 +213,8 @@ class_new_slab(struct stoai_seat *seat, struct stoai_class *c)
 	int rc = stoai_run_find(seat, 1, 1, &span);
 
 	if (rc == -EAGAIN || rc == -ENOSPC) {
-		if (class_search(seat, c, UINT64_MAX))
+		if (stoai_supply_may_walk(seat) &&
+			class_search(seat, c, UINT64_MAX))
 			return 0;
 		rc = stoai_supply(seat, 1, 1, &span);
 	}

@@ -50,7 +50,8 @@ struct stoai_cache {
 	uint32_t word;       /* my lock word: owner of my slabs */
 	uint32_t remote_off; /* of remote[] in a meta */
 	uint32_t class_count;
-	uint32_t pad;
+	uint32_t relaxed; /* no slab is ours, none was taken since */
+	uint64_t walked;  /* spans, when this thread last walked over all */
 	uint8_t lut
 		[STOAI_LUT]; /* class by size; not small: one that is unused */
 	struct stoai_class classes[STOAI_CLASSES];

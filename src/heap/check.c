@@ -107,8 +107,7 @@ large_check(stoa_segment *seg, uint64_t span, uint64_t word)
 		uint64_t body = stoai_span_load(seg, span + i);
 
 		if (body != stoai_span_word(STOAI_SPAN_BODY, 0, i))
-			return broken(
-				2, span, "a run whose spans are not BODY");
+			return broken(2, span, "its inside is not BODY");
 	}
 	if (slot >= seg->slot_count)
 		return broken(7, span, "its owner is no slot");

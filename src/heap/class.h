@@ -29,10 +29,13 @@ stoai_class_of(uint64_t size)
 static inline uint32_t
 stoai_class_size(uint32_t index)
 {
-	uint32_t doubling = (index - 8) >> 2, step = (index - 8) & 3;
+	uint32_t doubling, step;
 
+	STOA_ASSERT(index < STOAI_CLASSES);
 	if (index < 8)
 		return (index + 1) * STOAI_BLOCK_MIN;
+	doubling = (index - 8) >> 2;
+	step = (index - 8) & 3;
 	return (128u << doubling) + (step + 1) * (32u << doubling);
 }
 

@@ -262,7 +262,7 @@ stoai_heap_trim(struct stoai_seat *seat)
 	stoa_segment *seg = seat->seg;
 	int64_t bytes = 0, total = 0;
 
-	stoai_supply_collect(seat, false);
+	stoai_supply_collect(seat);
 	if (!has_file(seg))
 		return 0;
 	do {

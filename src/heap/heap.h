@@ -42,7 +42,7 @@ stoai_heap_alloc(
 {
 	struct stoai_cache *h = seat->heap;
 
-	if (stoai_likely(size - 1 < STOAI_LUT * STOAI_BLOCK_MIN &&
+	if (stoai_likely(size - 1 < (uint64_t)STOAI_LUT * STOAI_BLOCK_MIN &&
 			 align - 1 < STOAI_BLOCK_MIN)) {
 		struct stoai_class *c = &h->classes[h->lut[(size - 1) >> 4]];
 

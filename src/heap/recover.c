@@ -54,14 +54,14 @@ int
 stoai_heap_recover(stoa_segment *seg, uint32_t slot)
 {
 	uint64_t regions = a64_load_relaxed(&stoai_slot_at(seg, slot)->regions);
-	uint64_t count = stoai_span_count(seg), limit = stoai_span_limit(seg);
+	uint64_t count = stoai_span_count(seg);
 	int rc = 0;
 
 	for (; regions && !rc; regions &= regions - 1) {
 		uint64_t region = stoai_ctz64(regions);
-		uint64_t at = (region * limit + 63) / 64;
+		uint64_t at = stoai_region_begin(seg, region);
 		uint64_t end =
-			stoai_min(((region + 1) * limit + 63) / 64, count);
+			stoai_min(stoai_region_begin(seg, region + 1), count);
 
 		for (; at < end && !rc; at++) {
 			uint64_t word = stoai_span_load(seg, at);

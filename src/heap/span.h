@@ -183,6 +183,13 @@ stoai_region_of(const stoa_segment *seg, uint64_t span)
 	return (uint32_t)(span * 64 / stoai_span_limit(seg)) & 63;
 }
 
+/* The first span of a region; of region 64: one behind the last. */
+static inline uint64_t
+stoai_region_begin(const stoa_segment *seg, uint64_t region)
+{
+	return (region * stoai_span_limit(seg) + 63) / 64;
+}
+
 /* Before a span becomes ours: recovery will look there. */
 static inline void
 stoai_region_claim(struct stoai_seat *seat, uint64_t span)

@@ -16,45 +16,51 @@
 #include "heap/stack.h"
 #include "segment/log.h"
 
-static struct stoai_class *
-class_at(struct stoai_seat *seat, uint32_t class_index)
+enum {
+	WALK_ALWAYS = 4096 /* spans */
+};
+
+static void
+caches_empty(struct stoai_seat *seat)
 {
 	struct stoai_cache *h = seat->heap;
 
-	return &h->classes[class_index];
+	for (uint32_t i = 0; i < h->class_count; i++)
+		stoai_stack_empty(seat, &h->classes[i]);
 }
 
-static void
-collect_own(struct stoai_seat *seat, uint64_t span, uint32_t class_index,
-	bool abandon)
+/* Ours: free if it is empty, anybody's if that is wished. True: it is gone. */
+static bool
+collect_own(struct stoai_seat *seat, uint64_t span, bool abandon)
 {
 	stoa_segment *seg = seat->seg;
-
-	(void)stoai_slab_harvest(seg, span, class_index);
-	if (stoai_slab_release(seg, span, class_index)) {
-		stoai_class_forget(class_at(seat, class_index), span);
-	} else if (abandon && !(stoai_slab_look(seg, span, class_index) &
-				      STOAI_SLAB_TRANSIENT)) {
-		stoai_class_forget(class_at(seat, class_index), span);
-		stoai_slab_abandon(seg, span);
-	}
-}
-
-static void
-collect_slab(struct stoai_seat *seat, uint64_t span, bool abandon)
-{
-	stoa_segment *seg = seat->seg;
-	struct stoai_meta *meta = stoai_meta_at(seg, span);
-	uint64_t owner = a64_load_acquire(&meta->owner);
-	uint32_t class_index = stoai_slab_class(seg, meta);
+	struct stoai_cache *h = seat->heap;
+	uint32_t class_index = stoai_slab_class(seg, stoai_meta_at(seg, span));
+	bool gone;
 
 	if (class_index == STOAI_CLASSES)
-		return;
-	if ((uint32_t)owner == seat->word) {
-		collect_own(seat, span, class_index, abandon);
-		return;
+		return false;
+	(void)stoai_slab_harvest(seg, span, class_index);
+	gone = stoai_slab_release(seg, span, class_index);
+	if (!gone && abandon &&
+		!(stoai_slab_look(seg, span, class_index) &
+			STOAI_SLAB_TRANSIENT)) {
+		stoai_slab_abandon(seg, span);
+		gone = true;
 	}
-	if (!stoai_slab_is_abandoned(owner) ||
+	if (gone)
+		stoai_class_forget(&h->classes[class_index], span);
+	return gone;
+}
+
+/* Of the dead: free, if nothing in it is used. */
+static void
+collect_abandoned(struct stoai_seat *seat, uint64_t span, uint64_t owner)
+{
+	stoa_segment *seg = seat->seg;
+	uint32_t class_index = stoai_slab_class(seg, stoai_meta_at(seg, span));
+
+	if (class_index == STOAI_CLASSES ||
 		stoai_slab_look(seg, span, class_index) & STOAI_SLAB_USED ||
 		!stoai_slab_adopt(seat, span, owner))
 		return;
@@ -64,28 +70,78 @@ collect_slab(struct stoai_seat *seat, uint64_t span, bool abandon)
 }
 
 void
-stoai_supply_collect(struct stoai_seat *seat, bool abandon)
+stoai_supply_collect(struct stoai_seat *seat)
 {
 	struct stoai_cache *h = seat->heap;
-	uint64_t count = stoai_span_count(seat->seg), word;
+	uint64_t count = stoai_span_count(seat->seg), word, owner;
 
-	for (uint32_t i = 0; i < h->class_count; i++)
-		stoai_stack_empty(seat, &h->classes[i]);
+	h->walked = count;
+	caches_empty(seat);
 	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
 		word = stoai_span_load(seat->seg, at);
-		if (stoai_span_state(word) == STOAI_SPAN_SLAB)
-			collect_slab(seat, at, abandon);
+		if (stoai_span_state(word) != STOAI_SPAN_SLAB)
+			continue;
+		owner = a64_load_acquire(&stoai_meta_at(seat->seg, at)->owner);
+		if ((uint32_t)owner == seat->word)
+			(void)collect_own(seat, at, false);
+		else if (stoai_slab_is_abandoned(owner))
+			collect_abandoned(seat, at, owner);
 	}
 }
 
+bool
+stoai_supply_may_walk(struct stoai_seat *seat)
+{
+	const struct stoai_cache *h = seat->heap;
+	uint64_t count = stoai_span_count(seat->seg);
+
+	return count <= WALK_ALWAYS || count >= stoai_span_limit(seat->seg) ||
+	       count >= h->walked + h->walked / 8;
+}
+
+/* Every span of a region that is ours, and only those. True: one stays. */
+static bool
+region_relax(struct stoai_seat *seat, uint64_t region)
+{
+	stoa_segment *seg = seat->seg;
+	uint64_t end = stoai_min(
+		stoai_region_begin(seg, region + 1), stoai_span_count(seg));
+	bool stays = false;
+
+	for (uint64_t at = stoai_region_begin(seg, region); at < end; at++) {
+		uint64_t word = stoai_span_load(seg, at);
+
+		if (stoai_span_transient_of(word, seat->index) ||
+			(stoai_span_state(word) == STOAI_SPAN_SLAB &&
+				stoai_slab_is_ours(
+					seat, stoai_meta_at(seg, at)) &&
+				!collect_own(seat, at, true)))
+			stays = true;
+	}
+	return stays;
+}
+
+/*
+ * Word by word, as recovery does: nothing of ours is missed, so the regions where
+ * nothing stays need not be named any more.
+ */
 void
 stoai_heap_relax(struct stoai_seat *seat)
 {
-	/* what an open transaction allocated must stay ours: it may be undone */
-	bool idle = a64_load_relaxed(&seat->lane->cursor) ==
-		    stoai_log_start(seat->seg, seat->index);
+	struct stoai_cache *h = seat->heap;
+	uint64_t regions = a64_load_relaxed(&seat->slot->regions);
+	uint64_t left = regions;
 
-	stoai_supply_collect(seat, idle);
+	/* what an open transaction allocated must stay ours: it may be undone */
+	if (h->relaxed || a64_load_relaxed(&seat->lane->cursor) !=
+				  stoai_log_start(seat->seg, seat->index))
+		return;
+	caches_empty(seat);
+	for (; regions; regions &= regions - 1)
+		if (!region_relax(seat, stoai_ctz64(regions)))
+			left &= ~(regions & -regions);
+	a64_store_kill(&seat->slot->regions, left);
+	h->relaxed = !left;
 }
 
 static bool
@@ -105,14 +161,16 @@ stoai_supply(
 
 	if (!supply_missed(rc))
 		return rc;
-	stoai_supply_collect(seat, false);
-	rc = stoai_run_find(seat, spans, align, ret);
+	if (stoai_supply_may_walk(seat)) {
+		stoai_supply_collect(seat);
+		rc = stoai_run_find(seat, spans, align, ret);
+	}
 	while (supply_missed(rc) && !full) {
 		full = stoai_supply_grow(seat, bytes + slack);
 		rc = stoai_run_find(seat, spans, align, ret);
 	}
 	if (supply_missed(rc) && stoai_sweep(seg, true) > 0) {
-		stoai_supply_collect(seat, false);
+		stoai_supply_collect(seat);
 		rc = stoai_run_find(seat, spans, align, ret);
 	}
 	if (supply_missed(rc))

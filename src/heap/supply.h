@@ -8,10 +8,16 @@
 int stoai_supply(
 	struct stoai_seat *seat, uint64_t spans, uint64_t align, uint64_t *ret);
 /*
- * All that this thread caches, and every slab in which nothing is used, become
- * free spans. abandon: slabs without transients become anybody's.
+ * All that this thread caches, its empty slabs, and slabs that the dead left empty
+ * become free spans.
  */
-void stoai_supply_collect(struct stoai_seat *seat, bool abandon);
+void stoai_supply_collect(struct stoai_seat *seat);
+/*
+ * Is it worth the time to walk over the whole table? Yes if the heap is small, at
+ * its limit, or has grown by an eighth since this thread's last walk: so walks
+ * cost no more than growth does.
+ */
+bool stoai_supply_may_walk(struct stoai_seat *seat);
 
 enum {
 	STOAI_AT_LIMIT = 1

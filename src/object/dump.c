@@ -151,6 +151,7 @@ dump_owned(struct printer *d, const stoa_type *type, const char *link)
 			"the block at %#llx is owned twice",
 			(unsigned long long)off);
 		return false;
+	case STOAI_OFFSETS_NOMEM:
 	default:
 		(void)stoai_tx_fail(
 			d->rd, stoai_error(-ENOMEM, "out of memory"));

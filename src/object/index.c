@@ -41,14 +41,14 @@ enum {
 bool
 stoai_names_lock(const stoa_tx *rd)
 {
-	const struct stoa_tx *scope;
-	bool writes = false;
+	const struct stoa_tx *scope = rd;
 
 	if (!stoai_tx_reads(rd))
 		return false;
-	for (scope = rd; scope && !writes; scope = scope->outer)
-		writes = scope->state == STOAI_TX_WRITES;
-	return stoai_tx_own_lock(rd, &stoai_header(rd->seg)->names, writes);
+	while (scope->state != STOAI_TX_WRITES && scope->outer)
+		scope = scope->outer;
+	return stoai_tx_own_lock(rd, &stoai_header(rd->seg)->names,
+		scope->state == STOAI_TX_WRITES);
 }
 
 const void *
@@ -381,7 +381,7 @@ stoai_index_remove(stoa_tx *tx, uint64_t off)
 {
 	const struct stoai_root *root = stoai_root(tx);
 	const struct stoai_entry *e = root ? stoai_entry_at(tx, off) : NULL;
-	const uint64_t *link;
+	const uint64_t *link = NULL;
 	struct buckets b;
 
 	if (!e || !buckets_read(tx, root, &b))

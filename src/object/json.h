@@ -18,6 +18,6 @@ enum {
 bool
 stoai_json_number(stoa_kind kind, const void *p, char buf[STOAI_NUMBER_TEXT]);
 /* Bytes as hexadecimal digits in quotes. */
-void stoai_json_hex(FILE *out, const void *p, size_t size);
+void stoai_json_hex(FILE *out, const void *bytes, size_t size);
 
 #endif

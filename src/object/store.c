@@ -61,7 +61,8 @@ record_add(stoa_tx *tx, const struct stoai_closure *c,
 	const struct stoai_member *m, const uint64_t *ids)
 {
 	const struct stoai_root *root = stoai_root(tx);
-	uint64_t head = sizeof(struct stoai_stored_type) + 8 * m->target_count;
+	uint64_t head = sizeof(struct stoai_stored_type) +
+			8 * (uint64_t)m->target_count;
 	uint64_t count = root ? a64_load_relaxed(&root->type_count) : 0;
 	struct stoai_stored_type *s;
 
@@ -282,6 +283,7 @@ load_all(struct load *l, uint64_t id, const stoa_type **ret)
 	for (uint32_t i = 0; i < l->count && !rc; i++) {
 		struct stoai_parsed *p = l->item[i].parsed;
 
+		STOA_ASSERT(p);
 		for (uint32_t n = 0; n < p->target_count && !rc; n++)
 			rc = load_target(
 				l, l->item[i].targets[n], p->target[n]);

@@ -141,6 +141,7 @@ walk_block(void *user, uint64_t off)
 			"the block at %#llx is owned twice",
 			(unsigned long long)off);
 		return false;
+	case STOAI_OFFSETS_NOMEM:
 	default:
 		return walk_is_out_of_memory(k);
 	}

@@ -67,8 +67,8 @@ stoai_self_get(void)
 	if (stoai_likely(self && self->ready))
 		return self;
 	if (!self) {
-		if (stoai_os_map_private(size, STOAI_MAP_READ | STOAI_MAP_WRITE,
-			    NULL, &at))
+		if (stoai_os_map_private(
+			    size, STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at))
 			return NULL;
 		if (stoai_os_wipe_on_fork(at, size)) {
 			stoai_os_unmap(at, size);
@@ -89,8 +89,8 @@ seat_new(void)
 {
 	void *at;
 
-	if (stoai_os_map_private(seat_size(), STOAI_MAP_READ | STOAI_MAP_WRITE,
-		    NULL, &at))
+	if (stoai_os_map_private(
+		    seat_size(), STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at))
 		return NULL;
 	if (stoai_os_wipe_on_fork(at, seat_size())) {
 		stoai_os_unmap(at, seat_size());
@@ -126,8 +126,8 @@ token_claim(stoa_segment *seg, uint32_t index)
 
 	if (token & STOAI_TOKEN_TID)
 		return -EAGAIN; /* an unmarked death: a sweep proves it */
-	if (a32_load_relaxed(&stoai_slot_at(seg, index)->tries)
-		> STOAI_TRIES_MAX)
+	if (a32_load_relaxed(&stoai_slot_at(seg, index)->tries) >
+		STOAI_TRIES_MAX)
 		return -EAGAIN;
 	rc = stoai_token_take(seg, index, token);
 	if (rc || !stoai_token_dead(token))
@@ -147,8 +147,8 @@ slot_claim(stoa_segment *seg, uint32_t index)
 {
 	int rc;
 
-	if (a32_load_relaxed(&stoai_slot_at(seg, index)->paged)
-		&& a32_load_relaxed(stoai_token_at(seg, index)) & STOAI_TOKEN_TID)
+	if (a32_load_relaxed(&stoai_slot_at(seg, index)->paged) &&
+		a32_load_relaxed(stoai_token_at(seg, index)) & STOAI_TOKEN_TID)
 		return -EAGAIN;
 	rc = stoai_owner_byte_take(seg, index);
 	if (rc)
@@ -164,7 +164,8 @@ slot_claim(stoa_segment *seg, uint32_t index)
 static int
 any_slot_claim(stoa_segment *seg, uint32_t *ret)
 {
-	uint32_t count = seg->slot_count > 2 ? seg->slot_count - 1 : seg->slot_count;
+	uint32_t count =
+		seg->slot_count > 2 ? seg->slot_count - 1 : seg->slot_count;
 	int rc = -EAGAIN; /* the last slot is kept for the command */
 
 	pthread_mutex_lock(&seg->claims);
@@ -230,7 +231,8 @@ attach_failed(stoa_segment *seg, int rc)
 			stoai_name(seg), seg->slot_count);
 	case -ENOSPC:
 		return stoai_error(rc,
-			"%s: no room for a thread's page: the file system is full",
+			"%s: no room for a thread's page: the file system is "
+			"full",
 			stoai_name(seg));
 	default:
 		return stoai_error(rc, "%s: attaching failed: %s",
@@ -271,15 +273,15 @@ stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret)
 		return 0;
 	stoai_registry_process_check();
 	if (seg->readonly)
-		return stoai_error(-EROFS, "%s is open for reading only",
-			stoai_name(seg));
+		return stoai_error(
+			-EROFS, "%s is open for reading only", stoai_name(seg));
 	self = stoai_self_get();
 	seat = self ? self->seat[seg->id] : NULL;
 	if (self && !seat)
 		seat = seat_new();
 	if (!seat)
-		return stoai_error(-ENOMEM,
-			"%s: no memory for a thread's seat", stoai_name(seg));
+		return stoai_error(-ENOMEM, "%s: no memory for a thread's seat",
+			stoai_name(seg));
 	if (self->attaching)
 		return stoai_error(-EDEADLK,
 			"%s: called from a signal handler that interrupted "

@@ -15,17 +15,17 @@ check_slot(stoa_segment *seg, uint32_t i)
 	uint64_t cursor, end;
 
 	if (state > STOAI_SLOT_LIVE || slot->paged > 1)
-		return stoai_error(-EBADMSG,
-			"segment I2: slot %u has state %u", i, state);
+		return stoai_error(
+			-EBADMSG, "segment I2: slot %u has state %u", i, state);
 	if (!a32_load_relaxed(&slot->paged))
 		return 0;
 	if (a32_load_relaxed(&slot->tries) > STOAI_TRIES_MAX)
-		return stoai_error(-EBADMSG,
-			"segment I3: slot %u is quarantined", i);
+		return stoai_error(
+			-EBADMSG, "segment I3: slot %u is quarantined", i);
 	cursor = a64_load_relaxed(&lane->cursor);
 	end = stoai_log_lane_end(seg, i);
-	if (cursor && (cursor < stoai_log_start(seg, i) || cursor > end)
-		&& !stoai_in_heap(seg, cursor, 0))
+	if (cursor && (cursor < stoai_log_start(seg, i) || cursor > end) &&
+		!stoai_in_heap(seg, cursor, 0))
 		return stoai_error(-EBADMSG,
 			"segment I4: slot %u has its log's end at %#llx", i,
 			(unsigned long long)cursor);

@@ -30,9 +30,8 @@ header_begin(struct stoai_header *h)
 		rc = stoai_os_random(&h->seed, sizeof h->seed);
 	if (!rc)
 		rc = stoai_os_boot_id(h->boot_id);
-	return rc ? stoai_error(rc,
-		       "cannot name the segment and this boot: %s",
-		       stoa_strerror(rc))
+	return rc ? stoai_error(rc, "cannot name the segment and this boot: %s",
+			    stoa_strerror(rc))
 		  : 0;
 }
 

@@ -36,8 +36,8 @@ stoai_segment_in_use(stoa_segment *seg)
 	if (rc)
 		return stoai_error(rc, "%s: cannot be locked for use: %s",
 			stoai_name(seg), stoa_strerror(rc));
-	if (!a32_load_relaxed(&h->clean)
-		&& !memcmp(h->boot_id, boot, sizeof boot))
+	if (!a32_load_relaxed(&h->clean) &&
+		!memcmp(h->boot_id, boot, sizeof boot))
 		return 0;
 	a32_store_release(&h->clean, 0);
 	memcpy(h->boot_id, boot, sizeof boot);
@@ -58,8 +58,8 @@ stoai_segment_flush_last(stoa_segment *seg)
 		return; /* others have it open: one of them is the last */
 	(void)stoai_sweep(seg, true);
 	for (uint32_t i = 0; i < seg->slot_count; i++)
-		if (a32_load_relaxed(&stoai_slot_at(seg, i)->paged)
-			&& a32_load_relaxed(stoai_token_at(seg, i)))
+		if (a32_load_relaxed(&stoai_slot_at(seg, i)->paged) &&
+			a32_load_relaxed(stoai_token_at(seg, i)))
 			return; /* a dead thread's work is not undone yet */
 	if (used > seg->size || stoai_os_sync(seg->base, used))
 		return;

@@ -20,8 +20,8 @@
 #include "stoa/attr.h"
 #include "stoa/sync.h"
 
-#define STOAI_MAGIC          UINT64_C(0x0a1a0d414f545389) /* 89 53 54 4f 41 0d 1a 0a */
-#define STOAI_BYTE_ORDER     UINT32_C(0x01020304)
+#define STOAI_MAGIC      UINT64_C(0x0a1a0d414f545389) /* 89 53 54 4f 41 0d 1a 0a */
+#define STOAI_BYTE_ORDER UINT32_C(0x01020304)
 
 enum {
 	STOAI_LAYOUT_VERSION = 1,
@@ -35,8 +35,9 @@ enum {
 
 /* header.flags_: live */
 enum {
-	STOAI_SEGMENT_DAMAGED = 1 << 0, /* a lane is quarantined; see recover.c */
-	STOAI_SEGMENT_RETIRED = 1 << 1  /* its name is gone or was replaced */
+	STOAI_SEGMENT_DAMAGED = 1
+				<< 0, /* a lane is quarantined; see recover.c */
+	STOAI_SEGMENT_RETIRED = 1 << 1 /* its name is gone or was replaced */
 };
 
 /* lock words: bit 31 somebody sleeps | bits 28..9 generation | bits 8..0 slot + 1 */
@@ -49,7 +50,8 @@ struct stoai_header {
 	uint64_t magic;
 	uint32_t layout_version;
 	uint32_t byte_order;
-	uint64_t features_compat;   /* a bit this build does not know refuses nothing */
+	uint64_t
+		features_compat; /* a bit this build does not know refuses nothing */
 	uint64_t features_rocompat; /* ... refuses writing */
 	uint64_t features_incompat; /* ... refuses opening */
 	uint8_t uuid[16];
@@ -68,7 +70,7 @@ struct stoai_header {
 	uint64_t sum; /* stoai_hash_sum over the bytes before it */
 	/* live: each word changes by one store */
 	uint32_t flags;
-	uint32_t clean;      /* nobody was attached when it was flushed and closed */
+	uint32_t clean; /* nobody was attached when it was flushed and closed */
 	uint8_t boot_id[16]; /* of the machine's run in which it is used */
 	uint64_t recovered;  /* slots recovered so far; statistics */
 	uint8_t pad2[32];
@@ -77,30 +79,38 @@ struct stoai_header {
 	uint64_t cursor;    /* hint: the span where the next search begins */
 	stoa_mutex heap_lock;
 	uint8_t pad3[40];
-	stoa_rwlock lock;  /* what STOA_TX(tx, seg) takes */
+	stoa_rwlock lock; /* what STOA_TX(tx, seg) takes */
 	uint8_t pad4[16];
 	stoa_rwlock names; /* the object index */
 	uint8_t pad5[16];
 	uint8_t pad6[STOAI_HEADER_SIZE - 512];
 };
 
-enum { STOAI_SLOT_FREE, STOAI_SLOT_LIVE }; /* slot.state */
+enum {
+	STOAI_SLOT_FREE,
+	STOAI_SLOT_LIVE
+}; /* slot.state */
 
 /* What other processes look at, so packed. Written by the owner unless said otherwise. */
 struct stoai_slot {
 	uint32_t state;
-	uint32_t generation; /* 20 bits used; +1 when the slot is given up or recovered */
-	uint64_t freeing;    /* recycle barrier: the block whose free I am performing */
-	uint64_t waiting;    /* held word of the lock I sleep for, 0: none */
-	uint64_t woken;      /* offset of the condition whose wake-up I may have consumed */
-	uint64_t regions;    /* bit: I may own a span in that 64th of the heap */
-	uint32_t tries;      /* recoveries of this slot begun and not finished; by recoverers */
-	uint32_t commits;    /* transactions committed; checked mode and statistics */
-	uint32_t pid, tid;   /* from here on for people only */
+	uint32_t
+		generation; /* 20 bits used; +1 when the slot is given up or recovered */
+	uint64_t
+		freeing; /* recycle barrier: the block whose free I am performing */
+	uint64_t waiting; /* held word of the lock I sleep for, 0: none */
+	uint64_t
+		woken; /* offset of the condition whose wake-up I may have consumed */
+	uint64_t regions; /* bit: I may own a span in that 64th of the heap */
+	uint32_t
+		tries; /* recoveries of this slot begun and not finished; by recoverers */
+	uint32_t
+		commits; /* transactions committed; checked mode and statistics */
+	uint32_t pid, tid; /* from here on for people only */
 	uint64_t pid_namespace;
 	uint64_t since_ns, waiting_since_ns;
-	uint32_t paged; /* its lane has memory; set once */
-	uint32_t step;  /* of its recovery */
+	uint32_t paged;    /* its lane has memory; set once */
+	uint32_t step;     /* of its recovery */
 	uint64_t progress; /* where the last try began */
 	uint8_t pad[128 - 96];
 };
@@ -117,7 +127,7 @@ enum {
 	STOAI_HELD_MODE = 7
 };
 
-enum { /* lane.state */
+enum {                        /* lane.state */
 	STOAI_LANE_OPEN,      /* undo what is in the log */
 	STOAI_LANE_COMMITTED, /* all locks held: mark the conditions signalled */
 	STOAI_LANE_SIGNALLED, /* unlock, wake the sleepers, then free */
@@ -156,7 +166,8 @@ enum {
 #define STOAI_OWNER_BYTES (UINT64_C(1) << 62)
 #define STOAI_USER_BYTE   (STOAI_OWNER_BYTES - 1) /* shared: has it open */
 
-STOA_STATIC_ASSERT(offsetof(struct stoai_header, sum) == STOAI_STATIC_SIZE - 8, "");
+STOA_STATIC_ASSERT(
+	offsetof(struct stoai_header, sum) == STOAI_STATIC_SIZE - 8, "");
 STOA_STATIC_ASSERT(offsetof(struct stoai_header, committed) == 320, "");
 STOA_STATIC_ASSERT(offsetof(struct stoai_header, lock) == 384, "");
 STOA_STATIC_ASSERT(offsetof(struct stoai_header, names) == 448, "");

@@ -10,7 +10,10 @@
 #include "os/os.h"
 #include "segment/upper.h"
 
-enum { DEFAULT_SIZE_SHIFT = 20, DEFAULT_LIMIT_SHIFT = 36 };
+enum {
+	DEFAULT_SIZE_SHIFT = 20,
+	DEFAULT_LIMIT_SHIFT = 36
+};
 
 static uint32_t
 span_shift_for(uint64_t size)
@@ -46,13 +49,12 @@ lay_out(struct stoai_header *h, uint64_t limit)
 	if (!spans || spans > UINT32_MAX)
 		return -EINVAL;
 	h->slots_off = STOAI_HEADER_SIZE;
-	at = h->slots_off
-		+ (uint64_t)h->slot_count * sizeof(struct stoai_slot);
+	at = h->slots_off + (uint64_t)h->slot_count * sizeof(struct stoai_slot);
 	h->lanes_off = stoai_align_up(at, h->page_size);
 	at = h->lanes_off + (uint64_t)h->slot_count * h->lane_stride;
 	h->table_off = stoai_align_up(at, 64);
-	h->meta_off = stoai_align_up(
-		h->table_off + spans * sizeof(uint64_t), 64);
+	h->meta_off =
+		stoai_align_up(h->table_off + spans * sizeof(uint64_t), 64);
 	at = h->meta_off + spans * h->meta_stride;
 	h->heap_off = stoai_align_up(at, align);
 	h->reserve = h->heap_off + (spans << h->span_shift);
@@ -62,31 +64,31 @@ lay_out(struct stoai_header *h, uint64_t limit)
 int
 stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h)
 {
-	uint64_t size = wish->size ? wish->size
-				   : UINT64_C(1) << DEFAULT_SIZE_SHIFT;
-	uint64_t limit = wish->limit ? wish->limit
-				     : UINT64_C(1) << DEFAULT_LIMIT_SHIFT;
+	uint64_t size =
+		wish->size ? wish->size : UINT64_C(1) << DEFAULT_SIZE_SHIFT;
+	uint64_t limit =
+		wish->limit ? wish->limit : UINT64_C(1) << DEFAULT_LIMIT_SHIFT;
 
 	if (wish->threads >= STOAI_SLOTS_MAX)
 		return stoai_error(-EINVAL,
 			"options.threads is %u; at most %d can be attached",
 			wish->threads, STOAI_SLOTS_MAX - 1);
 	if (wish->limit && wish->limit < size)
-		return stoai_error(-EINVAL,
-			"options.limit is smaller than options.size");
+		return stoai_error(
+			-EINVAL, "options.limit is smaller than options.size");
 	limit = stoai_max(limit, size);
 	h->span_shift = span_shift_for(size);
 	h->meta_stride = stoai_upper.meta_stride(h->span_shift);
 	h->slot_count = slots_for(wish->threads, size);
 	h->page_size = wish->shared ? (uint32_t)stoai_os_page_size() : 64;
-	h->lane_stride = wish->shared ? h->page_size
-		: size < UINT64_C(64) << 10	  ? STOAI_LANE_MIN
-		: size < UINT64_C(1) << 20	  ? 2 * STOAI_LANE_MIN
-						  : 4096;
+	h->lane_stride = wish->shared                ? h->page_size
+			 : size < UINT64_C(64) << 10 ? STOAI_LANE_MIN
+			 : size < UINT64_C(1) << 20  ? 2 * STOAI_LANE_MIN
+						     : 4096;
 	if (lay_out(h, limit))
-		return stoai_error(-EINVAL,
-			"options.size and .limit do not fit: a segment may have "
-			"up to 16 TiB");
+		return stoai_error(-EINVAL, "options.size and .limit do not "
+					    "fit: a segment may have "
+					    "up to 16 TiB");
 	return 0;
 }
 
@@ -102,10 +104,11 @@ stoai_geometry_within(uint64_t total, uint32_t threads, struct stoai_header *h)
 	/* the largest heap whose segment fits; all parameters from the total */
 	while (low < high) {
 		uint64_t half = low + (high - low + 1) / 2;
-		struct stoai_wish wish = {.size = half, .limit = half,
-			.threads = threads ? threads
-				: total < UINT64_C(64) << 10 ? 2
-							     : 0};
+		struct stoai_wish wish = {.size = half,
+			.limit = half,
+			.threads = threads                      ? threads
+				   : total < UINT64_C(64) << 10 ? 2
+								: 0};
 
 		if (!stoai_geometry(&wish, h) && h->reserve <= total)
 			low = half;
@@ -113,10 +116,11 @@ stoai_geometry_within(uint64_t total, uint32_t threads, struct stoai_header *h)
 			high = half - 1;
 	}
 	if (low) {
-		struct stoai_wish wish = {.size = low, .limit = low,
-			.threads = threads ? threads
-				: total < UINT64_C(64) << 10 ? 2
-							     : 0};
+		struct stoai_wish wish = {.size = low,
+			.limit = low,
+			.threads = threads                      ? threads
+				   : total < UINT64_C(64) << 10 ? 2
+								: 0};
 
 		return stoai_geometry(&wish, h);
 	}
@@ -143,8 +147,8 @@ identity_check(const struct stoai_header *h, const char *name)
 			"%s: made on a machine of another byte order", name);
 	if (h->layout_version != STOAI_LAYOUT_VERSION)
 		return stoai_error(-ENOTSUP,
-			"%s: has layout version %u; this library reads %d", name,
-			h->layout_version, STOAI_LAYOUT_VERSION);
+			"%s: has layout version %u; this library reads %d",
+			name, h->layout_version, STOAI_LAYOUT_VERSION);
 	if (h->sum != stoai_geometry_sum(h))
 		return stoai_error(-EBADMSG,
 			"%s: damaged: header sum is %016llx, should be %016llx",
@@ -152,7 +156,8 @@ identity_check(const struct stoai_header *h, const char *name)
 			(unsigned long long)stoai_geometry_sum(h));
 	if (h->features_incompat)
 		return stoai_error(-ENOTSUP,
-			"%s: uses features %#llx that this library does not know",
+			"%s: uses features %#llx that this library does not "
+			"know",
 			name, (unsigned long long)h->features_incompat);
 	return 0;
 }
@@ -167,18 +172,19 @@ stoai_geometry_check(const struct stoai_header *h, const char *name, bool write)
 		return rc;
 	if (write && h->features_rocompat)
 		return stoai_error(-EROFS,
-			"%s: uses features %#llx that this library can only read",
+			"%s: uses features %#llx that this library can only "
+			"read",
 			name, (unsigned long long)h->features_rocompat);
-	if (h->span_shift < 8 || h->span_shift > 20 || !h->slot_count
-		|| h->slot_count > STOAI_SLOTS_MAX
-		|| h->meta_stride != stoai_upper.meta_stride(h->span_shift)
-		|| h->lane_stride < STOAI_LANE_MIN || h->lane_stride % 64
-		|| h->lane_stride > 1 << 20 || !stoai_is_pow2(h->page_size)
-		|| h->page_size < 64 || h->page_size > 1 << 20
-		|| h->reserve <= h->heap_off
-		|| lay_out(&want, h->reserve - h->heap_off)
-		|| memcmp(&want, h, offsetof(struct stoai_header, pad1))
-		|| h->root_off < h->heap_off || h->root_off >= h->reserve)
+	if (h->span_shift < 8 || h->span_shift > 16 || !h->slot_count ||
+		h->slot_count > STOAI_SLOTS_MAX ||
+		h->meta_stride != stoai_upper.meta_stride(h->span_shift) ||
+		h->lane_stride < STOAI_LANE_MIN || h->lane_stride % 64 ||
+		h->lane_stride > 1 << 20 || !stoai_is_pow2(h->page_size) ||
+		h->page_size < 64 || h->page_size > 1 << 20 ||
+		h->reserve <= h->heap_off ||
+		lay_out(&want, h->reserve - h->heap_off) ||
+		memcmp(&want, h, offsetof(struct stoai_header, pad1)) != 0 ||
+		h->root_off < h->heap_off || h->root_off >= h->reserve)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: the header's layout contradicts itself",
 			name);

@@ -44,8 +44,8 @@ stoai_owner_byte_drop(stoa_segment *seg, uint32_t slot)
 {
 	seg->mine[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
 	if (seg->fd >= 0)
-		(void)stoai_os_lock_byte(seg->fd, STOAI_OWNER_BYTES + slot,
-			STOAI_LOCK_NONE);
+		(void)stoai_os_lock_byte(
+			seg->fd, STOAI_OWNER_BYTES + slot, STOAI_LOCK_NONE);
 }
 
 bool
@@ -63,8 +63,8 @@ stoai_confirm_dead(stoa_segment *seg, uint32_t slot)
 	if (!stoai_owner_byte_take(seg, slot)) {
 		token = a32_load_acquire(word);
 		while (token & STOAI_TOKEN_TID) {
-			uint32_t marked = STOAI_TOKEN_OWNER_DIED
-				| (token & STOAI_TOKEN_WAITERS);
+			uint32_t marked = STOAI_TOKEN_OWNER_DIED |
+					  (token & STOAI_TOKEN_WAITERS);
 
 			if (a32_cas_seq_cst(word, &token, marked)) {
 				token = marked;
@@ -83,10 +83,11 @@ stoai_owner_lives(stoa_segment *seg, uint32_t slot, uint32_t generation)
 {
 	uint32_t token;
 
-	if (slot >= seg->slot_count
-		|| !stoai_word_is_current(seg, stoai_lock_word(slot, generation))
-		|| a32_load_acquire(&stoai_slot_at(seg, slot)->state)
-			!= STOAI_SLOT_LIVE)
+	if (slot >= seg->slot_count ||
+		!stoai_word_is_current(
+			seg, stoai_lock_word(slot, generation)) ||
+		a32_load_acquire(&stoai_slot_at(seg, slot)->state) !=
+			STOAI_SLOT_LIVE)
 		return false;
 	token = a32_load_acquire(stoai_token_at(seg, slot));
 	if (token & STOAI_TOKEN_UNLISTED) /* no kernel will mark it: ask */

@@ -30,8 +30,9 @@ enum stoai_log_kind {
 };
 
 enum {
-	STOAI_LOG_FIXED = 16,      /* head and size */
-	STOAI_LOG_SAVE_MAX = 32768 /* bytes of one SAVE; longer ones are split */
+	STOAI_LOG_FIXED = 16, /* head and size */
+	STOAI_LOG_SAVE_MAX =
+		32768 /* bytes of one SAVE; longer ones are split */
 };
 
 #define STOAI_LOG_OFFSET ((UINT64_C(1) << 44) - 1)
@@ -46,8 +47,8 @@ stoai_log_head(enum stoai_log_kind kind, uint32_t length, uint64_t off)
 static inline uint64_t
 stoai_log_start(const stoa_segment *seg, uint32_t slot)
 {
-	return seg->lanes_off + (uint64_t)slot * seg->lane_stride
-		+ STOAI_LANE_LOG;
+	return seg->lanes_off + (uint64_t)slot * seg->lane_stride +
+	       STOAI_LANE_LOG;
 }
 
 static inline uint64_t

@@ -52,9 +52,8 @@ stoai_committed(stoa_segment *seg)
 	if (now > seg->size)
 		now = seg->size;
 	/* whatever the header says: what the file does not have is not touched */
-	if (seg->fd >= 0 && !seg->caller_memory
-		&& !stoai_os_stat_fd(seg->fd, &st)
-		&& now > (uint64_t)st.st_size)
+	if (seg->fd >= 0 && !seg->caller_memory &&
+		!stoai_os_stat_fd(seg->fd, &st) && now > (uint64_t)st.st_size)
 		now = (uint64_t)st.st_size;
 	a64_store_relaxed(&seg->committed, now);
 	return now;
@@ -67,7 +66,8 @@ stoai_segment_map_failed(const char *name, uint64_t size, int rc)
 
 	return stoai_error(rc,
 		"%s: cannot map %s of address space: %s; a limit on virtual "
-		"memory (ulimit -v, mlockall, vm.overcommit_memory=2)? Create it "
+		"memory (ulimit -v, mlockall, vm.overcommit_memory=2)? Create "
+		"it "
 		"with a smaller .limit",
 		name, stoai_size_text(text, size), stoa_strerror(rc));
 }
@@ -99,8 +99,8 @@ kind_of(struct request *r)
 	const stoa_segment_options *o = &r->options;
 	bool create = r->flags & STOA_CREATE;
 
-	if (r->flags & ~(unsigned)(STOA_CREATE | STOA_EXCL | STOA_RDONLY
-			 | STOA_FILE | STOA_LOCAL | STOA_CHECKED))
+	if (r->flags & ~(unsigned)(STOA_CREATE | STOA_EXCL | STOA_RDONLY |
+				   STOA_FILE | STOA_LOCAL | STOA_CHECKED))
 		return stoai_error(-EINVAL, "unknown flags %#x", r->flags);
 	if (create && r->flags & STOA_RDONLY)
 		return stoai_error(-EINVAL,
@@ -108,16 +108,17 @@ kind_of(struct request *r)
 	if (o->buffer) {
 		r->kind = STOAI_BACKING_BUFFER;
 		return (uintptr_t)o->buffer % 64 || r->name
-			? stoai_error(-EINVAL,
-				  "options.buffer: aligned to 64 bytes, and no name")
-			: 0;
+			       ? stoai_error(
+					 -EINVAL, "options.buffer: aligned to "
+						  "64 bytes, and no name")
+			       : 0;
 	}
 	if (r->flags & STOA_LOCAL) {
 		r->kind = STOAI_BACKING_LOCAL;
 		return !create || r->name
-			? stoai_error(-EINVAL,
-				  "STOA_LOCAL goes with STOA_CREATE and no name")
-			: 0;
+			       ? stoai_error(-EINVAL, "STOA_LOCAL goes with "
+						      "STOA_CREATE and no name")
+			       : 0;
 	}
 	if (o->fd > 0) {
 		r->kind = STOAI_BACKING_GIVEN;
@@ -125,17 +126,20 @@ kind_of(struct request *r)
 	}
 	if (!r->name) {
 		r->kind = STOAI_BACKING_MEMFD;
-		return !create ? stoai_error(-EINVAL,
-				"without a name a segment can only be created")
+		return !create ? stoai_error(
+					 -EINVAL, "without a name a segment "
+						  "can only be created")
 			       : 0;
 	}
-	r->kind = r->flags & STOA_FILE ? STOAI_BACKING_FILE
-				       : STOAI_BACKING_NAMED;
+	r->kind =
+		r->flags & STOA_FILE ? STOAI_BACKING_FILE : STOAI_BACKING_NAMED;
 	if (r->kind == STOAI_BACKING_FILE) {
-		if (snprintf(r->path, sizeof r->path, "%s", r->name)
-			>= (int)sizeof r->path)
-			return stoai_error(-ENAMETOOLONG, "the path is too long");
-		return r->path[0] ? 0 : stoai_error(-EINVAL, "the path is empty");
+		if (snprintf(r->path, sizeof r->path, "%s", r->name) >=
+			(int)sizeof r->path)
+			return stoai_error(
+				-ENAMETOOLONG, "the path is too long");
+		return r->path[0] ? 0
+				  : stoai_error(-EINVAL, "the path is empty");
 	}
 	return stoai_backing_path(
 		r->name, o->directory, o->domain, create, r->path);
@@ -180,7 +184,7 @@ segment_new(const struct request *r, const struct stoai_backing *b)
 	seg->caller_memory = b->kind == STOAI_BACKING_BUFFER;
 	seg->checked = r->flags & STOA_CHECKED;
 	(void)snprintf(seg->name, sizeof seg->name, "%s",
-		r->name	  ? r->name
+		r->name                          ? r->name
 		: b->kind == STOAI_BACKING_GIVEN ? "(given fd)"
 						 : "(unnamed)");
 	return seg;
@@ -189,9 +193,9 @@ segment_new(const struct request *r, const struct stoai_backing *b)
 static void
 tokens_choose(stoa_segment *seg, const struct request *r)
 {
-	seg->tokenless = seg->caller_memory
-		|| r->options.without & STOA_WITHOUT_TOKENS
-		|| !stoai_token_possible(seg);
+	seg->tokenless = seg->caller_memory ||
+			 r->options.without & STOA_WITHOUT_TOKENS ||
+			 !stoai_token_possible(seg);
 	if (r->options.without & STOA_WITHOUT_WAITV)
 		a32_store_relaxed(&stoai_os_without_waitv, 1);
 }
@@ -343,7 +347,8 @@ boot_check(const struct request *r, const struct stoai_header *h)
 		return 0;
 	return stoai_error(-ESTALE,
 		"%s was in use when the machine stopped, so its content may be "
-		"torn; it is left as it is: move it away and create it anew, or "
+		"torn; it is left as it is: move it away and create it anew, "
+		"or "
 		"restore a copy",
 		r->name ? r->name : "the segment");
 }
@@ -357,8 +362,8 @@ read_header(const struct request *r, const struct stoai_backing *b,
 	struct stat st;
 
 	if (rc < 0)
-		return stoai_error(rc, "%s: cannot be read: %s", name,
-			stoa_strerror(rc));
+		return stoai_error(
+			rc, "%s: cannot be read: %s", name, stoa_strerror(rc));
 	if ((size_t)rc < sizeof *h)
 		return stoai_error(-EPROTO,
 			"%s: not a stoa segment: only %d bytes long", name, rc);
@@ -374,8 +379,8 @@ read_header(const struct request *r, const struct stoai_backing *b,
 	if (rc)
 		return stoai_error(rc, "%s: cannot be looked at: %s", name,
 			stoa_strerror(rc));
-	if (h->committed < h->heap_off || h->committed > h->reserve
-		|| (uint64_t)st.st_size < h->committed)
+	if (h->committed < h->heap_off || h->committed > h->reserve ||
+		(uint64_t)st.st_size < h->committed)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: %llu bytes long, its header wants %llu",
 			name, (unsigned long long)st.st_size,
@@ -433,8 +438,8 @@ open_buffer(const struct request *r, stoa_segment **ret)
 	memcpy(&h, r->options.buffer, sizeof h);
 	rc = stoai_geometry_check(&h, "(buffer)", true);
 	if (!rc && h.reserve > r->options.size)
-		rc = stoai_error(-EBADMSG,
-			"(buffer): damaged: its segment is longer than the buffer");
+		rc = stoai_error(-EBADMSG, "(buffer): damaged: its segment is "
+					   "longer than the buffer");
 	if (!rc)
 		rc = stoai_backing_owners(r->options.fd, &b);
 	if (rc)
@@ -466,8 +471,8 @@ open_existing(const struct request *r, stoa_segment **ret)
 	if (r->kind == STOAI_BACKING_BUFFER)
 		return open_buffer(r, ret);
 	rc = r->kind == STOAI_BACKING_GIVEN
-		? stoai_backing_given(r->options.fd, readonly, &b)
-		: stoai_backing_open(r->kind, r->path, readonly, &b);
+		     ? stoai_backing_given(r->options.fd, readonly, &b)
+		     : stoai_backing_open(r->kind, r->path, readonly, &b);
 	if (rc)
 		return rc;
 	*ret = stoai_registry_find(b.device, b.inode, readonly);
@@ -491,23 +496,24 @@ given_is_empty(const struct request *r)
 {
 	struct stat st;
 
-	return r->kind == STOAI_BACKING_GIVEN
-		&& !stoai_os_stat_fd(r->options.fd, &st) && st.st_size == 0;
+	return r->kind == STOAI_BACKING_GIVEN &&
+	       !stoai_os_stat_fd(r->options.fd, &st) && st.st_size == 0;
 }
 
 static int
 open_or_create(const struct request *r, stoa_segment **ret)
 {
-	bool fresh = r->kind == STOAI_BACKING_MEMFD
-		|| r->kind == STOAI_BACKING_LOCAL
-		|| (r->kind == STOAI_BACKING_BUFFER && r->flags & STOA_CREATE);
+	bool fresh =
+		r->kind == STOAI_BACKING_MEMFD ||
+		r->kind == STOAI_BACKING_LOCAL ||
+		(r->kind == STOAI_BACKING_BUFFER && r->flags & STOA_CREATE);
 	int rc = -ENOENT;
 
 	if (fresh)
 		return create(r, ret);
 	for (int tries = 0; tries < 100; tries++) {
-		if (!(r->flags & STOA_EXCL)
-			&& !(r->flags & STOA_CREATE && given_is_empty(r)))
+		if (!(r->flags & STOA_EXCL) &&
+			!(r->flags & STOA_CREATE && given_is_empty(r)))
 			rc = open_existing(r, ret);
 		if (rc != -ENOENT || !(r->flags & STOA_CREATE))
 			return rc;
@@ -570,8 +576,8 @@ stoa_segment_close(stoa_segment *seg)
 }
 
 int
-stoa_segment_unlink(const char *name, unsigned flags,
-	const stoa_segment_options *options)
+stoa_segment_unlink(
+	const char *name, unsigned flags, const stoa_segment_options *options)
 {
 	stoa_segment_options o;
 	char *path;
@@ -580,16 +586,20 @@ stoa_segment_unlink(const char *name, unsigned flags,
 	if (rc)
 		return rc;
 	if (!name || flags & ~(unsigned)STOA_FILE)
-		return stoai_error(-EINVAL, "stoa_segment_unlink: name or flags");
+		return stoai_error(
+			-EINVAL, "stoa_segment_unlink: name or flags");
 	path = malloc(STOAI_PATH_MAX);
 	if (!path)
 		return stoai_error(-ENOMEM, "out of memory");
 	if (flags & STOA_FILE)
-		rc = snprintf(path, STOAI_PATH_MAX, "%s", name) >= STOAI_PATH_MAX
-			? stoai_error(-ENAMETOOLONG, "the path is too long")
-			: 0;
+		rc = snprintf(path, STOAI_PATH_MAX, "%s", name) >=
+				     STOAI_PATH_MAX
+			     ? stoai_error(
+				       -ENAMETOOLONG, "the path is too long")
+			     : 0;
 	else
-		rc = stoai_backing_path(name, o.directory, o.domain, false, path);
+		rc = stoai_backing_path(
+			name, o.directory, o.domain, false, path);
 	if (!rc)
 		rc = stoai_backing_unlink(path);
 	free(path);

@@ -50,8 +50,8 @@ progress(stoa_segment *seg, uint32_t index)
 
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
 		held += a64_load_relaxed(&lane->held[k]) != 0;
-	return a64_load_relaxed(&lane->cursor) + a64_load_relaxed(&lane->done)
-		+ ((held << 8 | stoai_slot_at(seg, index)->step) << 48);
+	return a64_load_relaxed(&lane->cursor) + a64_load_relaxed(&lane->done) +
+	       ((held << 8 | stoai_slot_at(seg, index)->step) << 48);
 }
 
 /*
@@ -65,8 +65,8 @@ one_try_more(stoa_segment *seg, uint32_t index)
 	uint32_t tries = a32_load_relaxed(&slot->tries);
 	uint64_t now = progress(seg, index);
 
-	if (tries && tries <= STOAI_TRIES_MAX
-		&& a64_load_relaxed(&slot->progress) != now)
+	if (tries && tries <= STOAI_TRIES_MAX &&
+		a64_load_relaxed(&slot->progress) != now)
 		tries = 0;
 	if (tries >= STOAI_TRIES_MAX)
 		return false;
@@ -79,8 +79,8 @@ int
 stoai_recover_owned(stoa_segment *seg, uint32_t index)
 {
 	struct stoai_slot *slot = stoai_slot_at(seg, index);
-	int (*const step[])(stoa_segment *, uint32_t)
-		= {stoai_upper.lane, stoai_upper.heap, stoai_upper.locks};
+	int (*const step[])(stoa_segment *, uint32_t) = {
+		stoai_upper.lane, stoai_upper.heap, stoai_upper.locks};
 
 	if (!one_try_more(seg, index))
 		return quarantine(seg, index);
@@ -106,19 +106,19 @@ stoai_recover(stoa_segment *seg, uint32_t index)
 	uint32_t token = a32_load_acquire(word);
 	int rc = 0;
 
-	if (!stoai_token_dead(token)
-		|| a32_load_relaxed(&stoai_slot_at(seg, index)->tries)
-			> STOAI_TRIES_MAX)
+	if (!stoai_token_dead(token) ||
+		a32_load_relaxed(&stoai_slot_at(seg, index)->tries) >
+			STOAI_TRIES_MAX)
 		return 0;
 	pthread_mutex_lock(&seg->claims);
 	/* a thread of our own that ended without a trace: its byte is ours still */
-	if (stoai_slot_is_mine(seg, index)
-		&& stoai_token_dead(a32_load_acquire(word)))
+	if (stoai_slot_is_mine(seg, index) &&
+		stoai_token_dead(a32_load_acquire(word)))
 		stoai_owner_byte_drop(seg, index);
 	if (!stoai_owner_byte_take(seg, index)) {
 		token = a32_load_acquire(word);
-		if (stoai_token_dead(token)
-			&& !stoai_token_take(seg, index, token)) {
+		if (stoai_token_dead(token) &&
+			!stoai_token_take(seg, index, token)) {
 			rc = stoai_recover_owned(seg, index);
 			a64_fetch_add_seq_cst(
 				&stoai_header(seg)->recovered, rc == 0);
@@ -142,13 +142,13 @@ stoai_sweep(stoa_segment *seg, bool thorough)
 		if (!a32_load_relaxed(&stoai_slot_at(seg, i)->paged))
 			continue;
 		token = a32_load_acquire(stoai_token_at(seg, i));
-		if (!token || a32_load_relaxed(&stoai_slot_at(seg, i)->tries)
-				> STOAI_TRIES_MAX)
+		if (!token || a32_load_relaxed(&stoai_slot_at(seg, i)->tries) >
+				      STOAI_TRIES_MAX)
 			continue;
-		if ((stoai_token_dead(token)
-			    || (thorough && stoai_confirm_dead(seg, i)))
-			&& !stoai_recover(seg, i)
-			&& !stoai_token_dead(
+		if ((stoai_token_dead(token) ||
+			    (thorough && stoai_confirm_dead(seg, i))) &&
+			!stoai_recover(seg, i) &&
+			!stoai_token_dead(
 				a32_load_acquire(stoai_token_at(seg, i))))
 			recovered++; /* else somebody else is at it */
 	}
@@ -158,11 +158,12 @@ stoai_sweep(stoa_segment *seg, bool thorough)
 int
 stoai_segment_usable(stoa_segment *seg)
 {
-	if (stoai_likely(!(a32_load_relaxed(&stoai_header(seg)->flags)
-			& STOAI_SEGMENT_DAMAGED)))
+	if (stoai_likely(!(a32_load_relaxed(&stoai_header(seg)->flags) &
+			   STOAI_SEGMENT_DAMAGED)))
 		return 0;
 	return stoai_error(-ENOTRECOVERABLE,
-		"%s: quarantined: a dead thread's work can be neither undone nor "
+		"%s: quarantined: a dead thread's work can be neither undone "
+		"nor "
 		"finished; what it locked stays locked",
 		stoai_name(seg));
 }

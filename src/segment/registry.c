@@ -46,10 +46,10 @@ static void
 child_threads_died(stoa_segment *seg)
 {
 	for (uint32_t i = 0; i < seg->slot_count; i++)
-		if (a32_load_relaxed(&stoai_slot_at(seg, i)->paged)
-			&& a32_load_relaxed(stoai_token_at(seg, i)))
-			a32_store_release(stoai_token_at(seg, i),
-				STOAI_TOKEN_OWNER_DIED);
+		if (a32_load_relaxed(&stoai_slot_at(seg, i)->paged) &&
+			a32_load_relaxed(stoai_token_at(seg, i)))
+			a32_store_release(
+				stoai_token_at(seg, i), STOAI_TOKEN_OWNER_DIED);
 }
 
 /* Under the mutex, once in each process that was forked. */
@@ -91,8 +91,8 @@ stoai_registry_process_check(void)
 }
 
 int
-stoai_segment_map(int fd, uint64_t from, size_t size, unsigned prot, void *at,
-	void **ret)
+stoai_segment_map(
+	int fd, uint64_t from, size_t size, unsigned prot, void *at, void **ret)
 {
 	int own = stoai_os_reopen(fd, prot & STOAI_MAP_WRITE), rc;
 
@@ -113,8 +113,8 @@ fork_init(void)
 	(void)pthread_atfork(
 		stoai_registry_lock, stoai_registry_unlock, fork_child);
 	if (stoai_os_map_private(stoai_os_page_size(),
-		    STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at)
-		|| stoai_os_wipe_on_fork(at, stoai_os_page_size()))
+		    STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at) ||
+		stoai_os_wipe_on_fork(at, stoai_os_page_size()))
 		return;
 	process_page = at;
 	*process_page = 1;
@@ -136,8 +136,8 @@ stoa_segment *
 stoai_registry_find(uint64_t device, uint64_t inode, bool readonly)
 {
 	for (stoa_segment *seg = first; seg; seg = seg->next)
-		if (inode && seg->device == device && seg->inode == inode
-			&& seg->readonly == readonly && !seg->caller_memory) {
+		if (inode && seg->device == device && seg->inode == inode &&
+			seg->readonly == readonly && !seg->caller_memory) {
 			seg->handles++;
 			return seg;
 		}

@@ -8,7 +8,8 @@
 void stoai_registry_lock(void);
 void stoai_registry_unlock(void);
 /* Under it: the mapping of that file, one handle more; NULL: none. */
-stoa_segment *stoai_registry_find(uint64_t device, uint64_t inode, bool readonly);
+stoa_segment *
+stoai_registry_find(uint64_t device, uint64_t inode, bool readonly);
 /* Under it: of that caller's buffer. */
 stoa_segment *stoai_registry_find_buffer(const void *base);
 /* Under it: a fresh segment with one handle. -EMFILE. */

@@ -23,64 +23,68 @@
 
 enum {
 	STOAI_SEGMENTS_MAX = 64, /* open at one time in one process */
-	STOAI_CHUNKS_MAX = 32    /* of one lane's log; each twice the one before */
+	STOAI_CHUNKS_MAX = 32 /* of one lane's log; each twice the one before */
 };
 
 /* local, process-wide */
 struct stoa_segment {
-	char *base;            /* never moves; header at base */
-	uint64_t size;         /* bytes of address space mapped: header.reserve */
-	uint64_t heap_off;     /* copies of static header words, for hot paths */
-	uint64_t committed;    /* last seen; refreshed when something lies beyond */
+	char *base;        /* never moves; header at base */
+	uint64_t size;     /* bytes of address space mapped: header.reserve */
+	uint64_t heap_off; /* copies of static header words, for hot paths */
+	uint64_t
+		committed; /* last seen; refreshed when something lies beyond */
 	uint32_t span_shift, meta_stride, lane_stride, slot_count;
 	uint64_t table_off, meta_off, slots_off, lanes_off, seed;
-	int fd;                /* of the backing, our own description; -1: none */
-	int shared_fd;         /* another one of it, to hand out; -1: none */
-	uint32_t id;           /* index into stoai_self.seat */
-	bool readonly;         /* mapped without write access */
-	bool tokenless;        /* owner bytes (or, without fd, this process) alone */
-	bool caller_memory;    /* a caller's buffer: fd carries owner bytes only */
-	bool checked;          /* tx/checked.c watches every transaction */
-	uint8_t backing;       /* enum stoai_backing_kind */
-	void *checked_state;   /* tx/checked.c */
-	void *types_cache;     /* object/: descriptions seen by this process */
+	int fd;         /* of the backing, our own description; -1: none */
+	int shared_fd;  /* another one of it, to hand out; -1: none */
+	uint32_t id;    /* index into stoai_self.seat */
+	bool readonly;  /* mapped without write access */
+	bool tokenless; /* owner bytes (or, without fd, this process) alone */
+	bool caller_memory; /* a caller's buffer: fd carries owner bytes only */
+	bool checked;       /* tx/checked.c watches every transaction */
+	uint8_t backing;    /* enum stoai_backing_kind */
+	void *checked_state; /* tx/checked.c */
+	void *types_cache;   /* object/: descriptions seen by this process */
 	/* under the registry's mutex (registry.c) */
-	uint32_t handles;      /* open minus close */
-	uint32_t attached;     /* threads of this process with a seat */
+	uint32_t handles;  /* open minus close */
+	uint32_t attached; /* threads of this process with a seat */
 	uint64_t device, inode;
 	struct stoa_segment *next;
 	/* under claims: which slots this process is using or recovering */
 	pthread_mutex_t claims;
 	uint64_t mine[STOAI_SLOTS_MAX / 64];
-	char *window[STOAI_SLOTS_MAX]; /* token.c: slot's page and a private one */
-	char name[256];        /* for people */
+	char *window
+		[STOAI_SLOTS_MAX]; /* token.c: slot's page and a private one */
+	char name[256];            /* for people */
 };
 
 struct stoai_seat {
-	stoa_segment *seg;    /* NULL: no seat (and what a fork child reads) */
+	stoa_segment *seg; /* NULL: no seat (and what a fork child reads) */
 	struct stoai_slot *slot;
 	struct stoai_lane *lane;
-	uint32_t index;       /* of the slot */
-	uint32_t word;        /* my lock word: generation and slot + 1 */
-	uint32_t busy;        /* inside a call: entered again = signal handler */
-	uint32_t locks;       /* bit k: lane->held[k] is taken */
-	uint64_t log_end;     /* tx/lane.c: end of the chunk that the cursor is in */
+	uint32_t index; /* of the slot */
+	uint32_t word;  /* my lock word: generation and slot + 1 */
+	uint32_t busy;  /* inside a call: entered again = signal handler */
+	uint32_t locks; /* bit k: lane->held[k] is taken */
+	uint64_t
+		log_end; /* tx/lane.c: end of the chunk that the cursor is in */
 	uint64_t chunk[STOAI_CHUNKS_MAX]; /* the chunks after the lane itself */
 	uint32_t chunks;
-	uint32_t effects;     /* records that commit must act on: FREE, WAKE */
-	void *scope;          /* tx/scope.c: the innermost open stoa_tx */
-	void *writer;         /* the innermost that may write */
-	uint64_t cond_tick;   /* sync/condition.c: grows over one wait */
+	uint32_t effects;   /* records that commit must act on: FREE, WAKE */
+	void *scope;        /* tx/scope.c: the innermost open stoa_tx */
+	void *writer;       /* the innermost that may write */
+	uint64_t cond_tick; /* sync/condition.c: grows over one wait */
 	uint16_t depth[STOAI_HELD_MAX]; /* how often each held lock was taken */
-	void *heap;           /* heap/: magazines; in the same wiped mapping */
+	void *heap; /* heap/: magazines; in the same wiped mapping */
 };
 
 struct stoai_self {
-	uint32_t ready;       /* 0: fresh, or a fork child's wiped page */
-	uint32_t attaching;   /* in attach or detach: not to be interrupted by one */
+	uint32_t ready; /* 0: fresh, or a fork child's wiped page */
+	uint32_t
+		attaching; /* in attach or detach: not to be interrupted by one */
 	struct stoai_seat *seat[STOAI_SEGMENTS_MAX];
-	void *tx;             /* tx/: transaction objects; in the same wiped mapping */
-	char *scratch;        /* where a failed transaction writes; 0: none yet */
+	void *tx;      /* tx/: transaction objects; in the same wiped mapping */
+	char *scratch; /* where a failed transaction writes; 0: none yet */
 	size_t scratch_size, scratch_used;
 };
 
@@ -95,22 +99,24 @@ stoai_header(const stoa_segment *seg)
 static inline struct stoai_slot *
 stoai_slot_at(const stoa_segment *seg, uint32_t index)
 {
-	return (struct stoai_slot *)(void *)(seg->base + seg->slots_off) + index;
+	return (struct stoai_slot *)(void *)(seg->base + seg->slots_off) +
+	       index;
 }
 
 static inline struct stoai_lane *
 stoai_lane_at(const stoa_segment *seg, uint32_t index)
 {
-	return (struct stoai_lane *)(void *)(seg->base + seg->lanes_off
-		+ (uint64_t)index * seg->lane_stride);
+	return (struct stoai_lane *)(void *)(seg->base + seg->lanes_off +
+					     (uint64_t)index *
+						     seg->lane_stride);
 }
 
 static inline uint32_t *
 stoai_token_at(const stoa_segment *seg, uint32_t index)
 {
-	return (uint32_t *)(void *)(seg->base + seg->lanes_off
-		+ ((uint64_t)index + 1) * seg->lane_stride
-		- STOAI_TOKEN_FROM_END);
+	return (uint32_t *)(void *)(seg->base + seg->lanes_off +
+				    ((uint64_t)index + 1) * seg->lane_stride -
+				    STOAI_TOKEN_FROM_END);
 }
 
 /* offset of something in this mapping; 0 for NULL */
@@ -133,8 +139,8 @@ uint64_t stoai_committed(stoa_segment *seg);
 static inline bool
 stoai_in_heap(stoa_segment *seg, uint64_t off, uint64_t size)
 {
-	if (stoai_unlikely(off < seg->heap_off || size > seg->committed
-			|| off > seg->committed - size)) {
+	if (stoai_unlikely(off < seg->heap_off || size > seg->committed ||
+			   off > seg->committed - size)) {
 		uint64_t now = stoai_committed(seg);
 
 		return off >= seg->heap_off && size <= now && off <= now - size;
@@ -155,8 +161,9 @@ stoai_name(const stoa_segment *seg)
 static inline struct stoai_seat *
 stoai_seat_of(const stoa_segment *seg)
 {
-	struct stoai_seat *seat
-		= stoai_likely(stoai_self != NULL) ? stoai_self->seat[seg->id] : NULL;
+	struct stoai_seat *seat = stoai_likely(stoai_self != NULL)
+					  ? stoai_self->seat[seg->id]
+					  : NULL;
 
 	return stoai_likely(seat && seat->seg == seg) ? seat : NULL;
 }
@@ -196,9 +203,10 @@ stoai_word_is_current(const stoa_segment *seg, uint32_t word)
 {
 	uint32_t slot = stoai_word_slot(seg, word);
 
-	return slot != UINT32_MAX
-		&& ((a32_load_acquire(&stoai_slot_at(seg, slot)->generation)
-			    ^ word >> 9) & STOAI_GENERATION_MASK) == 0;
+	return slot != UINT32_MAX &&
+	       ((a32_load_acquire(&stoai_slot_at(seg, slot)->generation) ^
+			word >> 9) &
+		       STOAI_GENERATION_MASK) == 0;
 }
 
 /* marked dead by the kernel? one load */
@@ -220,7 +228,7 @@ bool stoai_owner_lives(stoa_segment *seg, uint32_t slot, uint32_t generation);
 /* ---- recover.c ---- */
 
 /* Finish or undo what a dead slot was doing. 0: done by us or by somebody else. */
-int stoai_recover(stoa_segment *seg, uint32_t slot);
+int stoai_recover(stoa_segment *seg, uint32_t index);
 /* Recover every slot whose death is known; thorough: prove others' too. Returns how many. */
 int stoai_sweep(stoa_segment *seg, bool thorough);
 /* A segment with a quarantined lane: -ENOTRECOVERABLE, with its text; else 0. */

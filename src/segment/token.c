@@ -39,8 +39,8 @@ struct entry { /* the list's unit; pointers to it are addresses of next */
 static struct entry *
 entry_of(struct entry **next)
 {
-	return (struct entry *)(void *)((char *)next
-		- offsetof(struct entry, next));
+	return (struct entry *)(void *)((char *)next -
+					offsetof(struct entry, next));
 }
 
 static struct entry **
@@ -62,8 +62,8 @@ static int
 window_get(stoa_segment *seg, uint32_t slot, char **ret)
 {
 	size_t page = stoai_os_page_size();
-	uint64_t from = seg->lanes_off + ((uint64_t)slot + 1) * seg->lane_stride
-		- page;
+	uint64_t from =
+		seg->lanes_off + ((uint64_t)slot + 1) * seg->lane_stride - page;
 	void *at, *there;
 	int rc;
 
@@ -71,8 +71,8 @@ window_get(stoa_segment *seg, uint32_t slot, char **ret)
 		*ret = seg->window[slot];
 		return 0;
 	}
-	rc = stoai_os_map_private(2 * page, STOAI_MAP_READ | STOAI_MAP_WRITE,
-		NULL, &at);
+	rc = stoai_os_map_private(
+		2 * page, STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
 	if (rc)
 		return rc;
 	rc = stoai_segment_map(seg->fd, from, page,
@@ -101,8 +101,8 @@ offset_fits(const struct stoai_robust_head *head)
 	long page = (long)stoai_os_page_size();
 
 	/* prev and next both in the private page */
-	return head->futex_offset <= -(long)STOAI_TOKEN_FROM_END - 8
-		&& head->futex_offset > -page + 64;
+	return head->futex_offset <= -(long)STOAI_TOKEN_FROM_END - 8 &&
+	       head->futex_offset > -page + 64;
 }
 
 bool
@@ -110,10 +110,10 @@ stoai_token_possible(const stoa_segment *seg)
 {
 	struct stoai_robust_head *head = NULL;
 
-	return seg->fd >= 0 && seg->lane_stride >= stoai_os_page_size()
-		&& seg->lanes_off % stoai_os_page_size() == 0
-		&& !stoai_os_robust_list(&head) && head && head->next
-		&& offset_fits(head);
+	return seg->fd >= 0 && seg->lane_stride >= stoai_os_page_size() &&
+	       seg->lanes_off % stoai_os_page_size() == 0 &&
+	       !stoai_os_robust_list(&head) && head && head->next &&
+	       offset_fits(head);
 }
 
 int
@@ -129,10 +129,10 @@ stoai_token_take(stoa_segment *seg, uint32_t slot, uint32_t from)
 
 	if (seg->tokenless) {
 		tid |= STOAI_TOKEN_UNLISTED;
-		return a32_cas_seq_cst(word, &from,
-			       tid | (from & STOAI_TOKEN_WAITERS))
-			? 0
-			: -EAGAIN;
+		return a32_cas_seq_cst(
+			       word, &from, tid | (from & STOAI_TOKEN_WAITERS))
+			       ? 0
+			       : -EAGAIN;
 	}
 	rc = window_get(seg, slot, &window);
 	if (!rc)
@@ -148,7 +148,7 @@ stoai_token_take(stoa_segment *seg, uint32_t slot, uint32_t from)
 	entry_of(mine)->prev = (void *)&head->next;
 	set_prev(head, after, mine);
 	stoai_kill_fence();
-	__atomic_store_n(&head->next, (void *)mine, __ATOMIC_RELEASE);
+	ap_store_release(&head->next, mine);
 	stoai_kill_fence();
 	return 0;
 }
@@ -165,8 +165,7 @@ stoai_token_drop(stoa_segment *seg, uint32_t slot, uint32_t to)
 
 		set_prev(head, next, prev);
 		stoai_kill_fence();
-		__atomic_store_n((void **)(void *)without_mark(prev), next,
-			__ATOMIC_RELEASE);
+		ap_store_release((void **)(void *)without_mark(prev), next);
 		stoai_kill_fence();
 	}
 	if (a32_exchange_seq_cst(word, to) & STOAI_TOKEN_WAITERS)
@@ -178,7 +177,8 @@ stoai_token_unmap(stoa_segment *seg)
 {
 	for (uint32_t i = 0; i < STOAI_SLOTS_MAX; i++)
 		if (seg->window[i]) {
-			stoai_os_unmap(seg->window[i], 2 * stoai_os_page_size());
+			stoai_os_unmap(
+				seg->window[i], 2 * stoai_os_page_size());
 			seg->window[i] = NULL;
 		}
 }

@@ -33,7 +33,8 @@ stoai_cond_arrive(struct stoai_seat *seat, stoa_cond *c)
 	uint64_t off = stoai_off(seat->seg, c), before = seat->slot->woken;
 	uint32_t seq = a32_load_relaxed(&c->seq_);
 
-	if (before && before != off) /* its wake-up, if we had it, is not used */
+	if (before &&
+		before != off) /* its wake-up, if we had it, is not used */
 		stoai_cond_wake(seat->seg, before, true);
 	a64_store_kill(&seat->slot->woken, off);
 	while (!a32_cas_seq_cst(&c->seq_, &seq, (seq + 2) | 1))
@@ -45,8 +46,8 @@ int
 stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 	uint64_t deadline)
 {
-	int rc = stoai_sleep(seat, &c->seq_, ticket, UINT32_MAX, deadline,
-		&seat->cond_tick);
+	int rc = stoai_sleep(
+		seat, &c->seq_, ticket, UINT32_MAX, deadline, &seat->cond_tick);
 
 	seat->slot->waiting_since_ns = 0;
 	/* woken at the last moment is woken */

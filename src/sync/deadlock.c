@@ -10,7 +10,9 @@
  */
 #include "sync/word.h"
 
-enum { WAY_MAX = 64 }; /* slots on a way that is believed */
+enum {
+	WAY_MAX = 64
+}; /* slots on a way that is believed */
 
 struct walk {
 	uint64_t seen[STOAI_SLOTS_MAX / 64];
@@ -30,9 +32,9 @@ push(const stoa_segment *seg, struct walk *w, uint32_t slot)
 {
 	uint64_t bit = UINT64_C(1) << (slot % 64);
 
-	if (w->seen[slot / 64] & bit
-		|| !a32_load_relaxed(&stoai_slot_at(seg, slot)->paged)
-		|| stoai_token_dead(a32_load_acquire(stoai_token_at(seg, slot))))
+	if (w->seen[slot / 64] & bit ||
+		!a32_load_relaxed(&stoai_slot_at(seg, slot)->paged) ||
+		stoai_token_dead(a32_load_acquire(stoai_token_at(seg, slot))))
 		return;
 	w->seen[slot / 64] |= bit;
 	w->from[slot] = (uint16_t)w->at;
@@ -47,9 +49,8 @@ push_blockers(stoa_segment *seg, struct walk *w, uint64_t held)
 	const stoa_rwlock *l = stoai_at(seg, off);
 	uint32_t owner;
 
-	if (off % 4 || off < STOAI_STATIC_SIZE
-		|| off > seg->size - sizeof *l
-		|| (off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, 8)))
+	if (off % 4 || off < STOAI_STATIC_SIZE || off > seg->size - sizeof *l ||
+		(off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, 8)))
 		return;
 	owner = stoai_word_slot(seg, a32_load_acquire(&l->word_));
 	if (owner != UINT32_MAX)
@@ -64,8 +65,8 @@ push_blockers(stoa_segment *seg, struct walk *w, uint64_t held)
 		for (; bits; bits &= bits - 1) {
 			uint32_t s = i * 64 + stoai_ctz64(bits);
 
-			if (s < seg->slot_count
-				&& stoai_lane_lists(
+			if (s < seg->slot_count &&
+				stoai_lane_lists(
 					seg, s, off | STOAI_HELD_SHARED))
 				push(seg, w, s);
 		}
@@ -119,10 +120,10 @@ stoai_deadlock(struct stoai_seat *seat, uint64_t held)
 {
 	struct way first, second;
 
-	return cycle(seat, held, &first) && cycle(seat, held, &second)
-		&& first.length == second.length && first.length
-		&& !memcmp(first.slot, second.slot,
-			first.length * sizeof *first.slot)
-		&& !memcmp(first.waiting, second.waiting,
-			first.length * sizeof *first.waiting);
+	return cycle(seat, held, &first) && cycle(seat, held, &second) &&
+	       first.length == second.length && first.length &&
+	       !memcmp(first.slot, second.slot,
+		       first.length * sizeof *first.slot) &&
+	       !memcmp(first.waiting, second.waiting,
+		       first.length * sizeof *first.waiting);
 }

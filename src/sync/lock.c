@@ -48,10 +48,11 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 		uint32_t left = a32_load_seq_cst(&l->left_), owner = s;
 		int rc;
 
-		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED)
-			|| !a32_load_seq_cst(stoai_token_at(seg, s)))
+		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED) ||
+			!a32_load_seq_cst(stoai_token_at(seg, s)))
 			return 0;
-		if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, s)))) {
+		if (stoai_token_dead(
+			    a32_load_acquire(stoai_token_at(seg, s)))) {
 			rc = stoai_recover(seg, s);
 			if (!rc)
 				rc = stoai_segment_usable(seg);
@@ -68,7 +69,8 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 			&seat->slot->waiting, off | STOAI_HELD_EXCLUSIVE);
 		if (stoai_deadlock(seat, off | STOAI_HELD_EXCLUSIVE))
 			return stoai_error(-EDEADLK,
-				"%s: waiting for the readers of the lock at %#llx "
+				"%s: waiting for the readers of the lock at "
+				"%#llx "
 				"would never end",
 				stoai_name(seg), (unsigned long long)off);
 		rc = stoai_sleep(seat, &l->left_, left, owner, deadline, tick);
@@ -116,6 +118,7 @@ write_lock(struct stoai_seat *seat, stoa_rwlock *l, uint64_t held,
 		stoai_word_unlock(&l->word_);
 		return rc;
 	}
+	/* I3; write_unlock and recovery make it even again */
 	a32_store_before(&l->seq_, a32_load_relaxed(&l->seq_) | 1);
 	stoai_kill_fence();
 	return 0;
@@ -158,8 +161,7 @@ read_lock_behind(struct stoai_seat *seat, uint64_t *entry, stoa_rwlock *l,
 		return rc;
 	/* recovery releases the word of a shared entry too, if it names the dead */
 	a64_exchange_seq_cst(entry, off | STOAI_HELD_SHARED);
-	a64_fetch_or_seq_cst(
-		&l->readers_[seat->index / 64], reader_bit(seat));
+	a64_fetch_or_seq_cst(&l->readers_[seat->index / 64], reader_bit(seat));
 	stoai_word_unlock(&l->word_);
 	return 0;
 }
@@ -171,11 +173,12 @@ read_lock(struct stoai_seat *seat, uint64_t *entry, stoa_rwlock *l,
 	uint64_t *bits = &l->readers_[seat->index / 64];
 	uint64_t bit = reader_bit(seat);
 
+	/* I2: listed first, then the word: free, so no writer is past its wait */
 	a64_exchange_seq_cst(
 		entry, stoai_off(seat->seg, l) | STOAI_HELD_SHARED);
 	for (;;) {
-		if (stoai_unlikely(a32_load_seq_cst(&l->word_)
-			    & ~STOAI_WORD_WAITERS)) {
+		if (stoai_unlikely(a32_load_seq_cst(&l->word_) &
+				   ~STOAI_WORD_WAITERS)) {
 			read_leave(seat->seg, entry, l);
 			return read_lock_behind(seat, entry, l, deadline);
 		}
@@ -206,11 +209,12 @@ lock_again(struct stoai_seat *seat, uint32_t k, enum stoai_lock_mode mode)
 
 	if (has == STOAI_HELD_SHARED && mode == STOAI_MODE_EXCLUSIVE)
 		return stoai_error(-EDEADLK,
-			"%s: the lock at %#llx is held shared by this thread; it "
+			"%s: the lock at %#llx is held shared by this thread; "
+			"it "
 			"cannot become exclusive: take it exclusive at first",
 			stoai_name(seat->seg),
-			(unsigned long long)(seat->lane->held[k]
-				& ~(uint64_t)STOAI_HELD_MODE));
+			(unsigned long long)(seat->lane->held[k] &
+					     ~(uint64_t)STOAI_HELD_MODE));
 	if (seat->depth[k] < UINT16_MAX) /* then it is kept to the end */
 		seat->depth[k]++;
 	return 0;
@@ -236,11 +240,12 @@ stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
 	if (mode == STOAI_MODE_SHARED) {
 		rc = read_lock(seat, entry, lock, deadline);
 	} else {
-		a64_store_kill(entry, off | mode); /* the intent */
+		a64_store_kill(entry, off | mode); /* the intent: I1 */
 		rc = mode == STOAI_MODE_MUTEX
-			? stoai_word_lock(seat, &((stoa_mutex *)lock)->word_,
-				  off | mode, deadline)
-			: write_lock(seat, lock, off | mode, deadline);
+			     ? stoai_word_lock(seat,
+				       &((stoa_mutex *)lock)->word_, off | mode,
+				       deadline)
+			     : write_lock(seat, lock, off | mode, deadline);
 	}
 	if (stoai_unlikely(rc)) {
 		a64_store_kill(entry, 0);
@@ -302,6 +307,6 @@ stoai_lock_held(const struct stoai_seat *seat, const void *lock)
 	uint32_t k = entry_find(seat, stoai_off(seat->seg, lock));
 
 	return k == UINT32_MAX
-		? 0
-		: (unsigned)(seat->lane->held[k] & STOAI_HELD_MODE);
+		       ? 0
+		       : (unsigned)(seat->lane->held[k] & STOAI_HELD_MODE);
 }

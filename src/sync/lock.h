@@ -15,7 +15,11 @@ enum stoai_lock_mode {
 };
 
 /* Each may use one entry of the lane more than the one before. */
-enum stoai_lock_user { STOAI_LOCK_USER, STOAI_LOCK_LIBRARY, STOAI_LOCK_HEAP };
+enum stoai_lock_user {
+	STOAI_LOCK_USER,
+	STOAI_LOCK_LIBRARY,
+	STOAI_LOCK_HEAP
+};
 
 /*
  * Takes the lock at `lock`, which lies in the seat's segment.

@@ -11,7 +11,10 @@
 #include "os/os.h"
 #include "sync/word.h"
 
-enum { FINI_USED_NS = 10 * 1000 * 1000, FINI_LEAVING_NS = 1000 * 1000 * 1000 };
+enum {
+	FINI_USED_NS = 10 * 1000 * 1000,
+	FINI_LEAVING_NS = 1000 * 1000 * 1000
+};
 
 /* A lock of that mode may lie at off: in the header, or in heap memory. */
 static bool
@@ -22,8 +25,8 @@ lock_inside(stoa_segment *seg, uint64_t off, uint64_t mode)
 
 	if (off % 4)
 		return false;
-	return stoai_in_heap(seg, off, size)
-		|| (off >= STOAI_STATIC_SIZE && off <= STOAI_HEADER_SIZE - size);
+	return stoai_in_heap(seg, off, size) ||
+	       (off >= STOAI_STATIC_SIZE && off <= STOAI_HEADER_SIZE - size);
 }
 
 static void
@@ -32,8 +35,8 @@ release(stoa_rwlock *l, uint32_t dead, uint64_t mode)
 	uint32_t w = a32_load_acquire(&l->word_);
 
 	while ((w & ~STOAI_WORD_WAITERS) == dead) {
-		if (mode == STOAI_HELD_EXCLUSIVE
-			&& a32_load_relaxed(&l->seq_) & 1)
+		if (mode == STOAI_HELD_EXCLUSIVE &&
+			a32_load_relaxed(&l->seq_) & 1)
 			a32_store_release(
 				&l->seq_, a32_load_relaxed(&l->seq_) + 1);
 		stoai_kill_fence();
@@ -80,8 +83,8 @@ stoai_locks_recover(stoa_segment *seg, uint32_t slot)
 {
 	struct stoai_slot *dead = stoai_slot_at(seg, slot);
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
-	uint32_t word = stoai_lock_word(
-		slot, a32_load_relaxed(&dead->generation));
+	uint32_t word =
+		stoai_lock_word(slot, a32_load_relaxed(&dead->generation));
 	int rc = 0;
 
 	/* the last one first, as in stoai_unlock_all */
@@ -114,8 +117,8 @@ slot_uses(const stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 
 	if (!a32_load_relaxed(&slot->paged))
 		return 0;
-	if (names(a64_load_seq_cst(&slot->waiting), from, size)
-		|| names(a64_load_seq_cst(&slot->woken), from, size))
+	if (names(a64_load_seq_cst(&slot->waiting), from, size) ||
+		names(a64_load_seq_cst(&slot->woken), from, size))
 		return -EBUSY;
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++) {
 		uint64_t held = a64_load_seq_cst(&lane->held[k]);
@@ -144,19 +147,21 @@ slot_fini(stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 		uint64_t now = stoai_os_now();
 
 		began = began ? began : now;
-		if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, s)))
-			|| (now - began > FINI_USED_NS / 2
-				&& stoai_confirm_dead(seg, s))) {
+		if (stoai_token_dead(
+			    a32_load_acquire(stoai_token_at(seg, s))) ||
+			(now - began > FINI_USED_NS / 2 &&
+				stoai_confirm_dead(seg, s))) {
 			rc = stoai_recover(seg, s);
 			if (!rc)
 				rc = stoai_segment_usable(seg);
 			if (rc)
 				return rc;
 		}
-		if (now - began
-			> (rc == -EBUSY ? FINI_USED_NS : FINI_LEAVING_NS))
+		if (now - began >
+			(rc == -EBUSY ? FINI_USED_NS : FINI_LEAVING_NS))
 			return stoai_error(-EBUSY,
-				"%s: a lock that goes with its object is in use by "
+				"%s: a lock that goes with its object is in "
+				"use by "
 				"slot %u (pid %u)",
 				stoai_name(seg), s, stoai_slot_at(seg, s)->pid);
 		stoai_os_yield();

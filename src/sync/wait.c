@@ -15,7 +15,10 @@
 #include "os/os.h"
 #include "sync/lock.h"
 
-enum { TICK_FIRST_NS = 50 * 1000 * 1000, TICK_MAX_NS = 1000 * 1000 * 1000 };
+enum {
+	TICK_FIRST_NS = 50 * 1000 * 1000,
+	TICK_MAX_NS = 1000 * 1000 * 1000
+};
 
 /* A quarter to either side, so that sleepers do not tick in step. */
 static uint64_t
@@ -28,8 +31,8 @@ jittered(uint64_t tick, uint64_t now)
 
 /* On the word and on the owner's token, which must stay as it is. */
 static int
-sleep_watching(const uint32_t *word, uint32_t value, uint32_t *token,
-	uint64_t until)
+sleep_watching(
+	const uint32_t *word, uint32_t value, uint32_t *token, uint64_t until)
 {
 	uint32_t t = a32_load_acquire(token);
 	int rc;
@@ -39,8 +42,8 @@ sleep_watching(const uint32_t *word, uint32_t value, uint32_t *token,
 	if (t & STOAI_TOKEN_UNLISTED)
 		return stoai_os_futex_wait(word, value, until);
 	/* the kernel wakes a token only if it is asked to; never taint a free one */
-	if (!(t & STOAI_TOKEN_WAITERS)
-		&& !a32_cas_seq_cst(token, &t, t | STOAI_TOKEN_WAITERS))
+	if (!(t & STOAI_TOKEN_WAITERS) &&
+		!a32_cas_seq_cst(token, &t, t | STOAI_TOKEN_WAITERS))
 		return 0;
 	t |= STOAI_TOKEN_WAITERS;
 	rc = stoai_os_futex_wait2(word, value, token, t, until);
@@ -68,15 +71,15 @@ stoai_sleep(struct stoai_seat *seat, const uint32_t *word, uint32_t value,
 
 	if (now >= deadline)
 		return -ETIMEDOUT;
-	*tick_ns = *tick_ns ? stoai_min(2 * *tick_ns, TICK_MAX_NS)
-			    : TICK_FIRST_NS;
+	*tick_ns =
+		*tick_ns ? stoai_min(2 * *tick_ns, TICK_MAX_NS) : TICK_FIRST_NS;
 	until = stoai_min(deadline, now + jittered(*tick_ns, now));
 	if (!seat->slot->waiting_since_ns)
 		seat->slot->waiting_since_ns = now;
 	rc = owner == UINT32_MAX
-		? stoai_os_futex_wait(word, value, until)
-		: sleep_watching(word, value, stoai_token_at(seat->seg, owner),
-			  until);
+		     ? stoai_os_futex_wait(word, value, until)
+		     : sleep_watching(word, value,
+			       stoai_token_at(seat->seg, owner), until);
 	if (rc != -ETIMEDOUT)
 		return rc;
 	if (stoai_os_now() >= deadline)

@@ -21,7 +21,9 @@
 #include "os/os.h"
 #include "sync/word.h"
 
-enum { SPINS = 100 };
+enum {
+	SPINS = 100
+};
 
 bool
 stoai_lane_lists(const stoa_segment *seg, uint32_t slot, uint64_t held)
@@ -42,9 +44,9 @@ lane_names(const stoa_segment *seg, uint32_t slot, uint64_t held)
 {
 	uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
 
-	return stoai_lane_lists(seg, slot, off | STOAI_HELD_EXCLUSIVE)
-		|| stoai_lane_lists(seg, slot, off | STOAI_HELD_MUTEX)
-		|| stoai_lane_lists(seg, slot, off | STOAI_HELD_SHARED);
+	return stoai_lane_lists(seg, slot, off | STOAI_HELD_EXCLUSIVE) ||
+	       stoai_lane_lists(seg, slot, off | STOAI_HELD_MUTEX) ||
+	       stoai_lane_lists(seg, slot, off | STOAI_HELD_SHARED);
 }
 
 static int
@@ -63,13 +65,13 @@ static int
 owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 {
 	*owner = stoai_word_slot(seg, w);
-	if (*owner == UINT32_MAX || !stoai_word_is_current(seg, w)
-		|| !a32_load_relaxed(&stoai_slot_at(seg, *owner)->paged))
+	if (*owner == UINT32_MAX || !stoai_word_is_current(seg, w) ||
+		!a32_load_relaxed(&stoai_slot_at(seg, *owner)->paged))
 		/* given up and left between our two looks, or damage */
-		return (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS)
-				== (w & ~STOAI_WORD_WAITERS)
-			? damaged(seg, word, w)
-			: -EAGAIN;
+		return (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) ==
+				       (w & ~STOAI_WORD_WAITERS)
+			       ? damaged(seg, word, w)
+			       : -EAGAIN;
 	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, *owner)))) {
 		int rc = stoai_recover(seg, *owner);
 
@@ -91,9 +93,9 @@ owner_lists(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t owner,
 	uint64_t held)
 {
 	for (int look = 0; look < 2; look++)
-		if (lane_names(seg, owner, held)
-			|| (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS)
-				!= (w & ~STOAI_WORD_WAITERS))
+		if (lane_names(seg, owner, held) ||
+			(a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) !=
+				(w & ~STOAI_WORD_WAITERS))
 			return true;
 	return false;
 }
@@ -104,8 +106,8 @@ owner_wait(struct stoai_seat *seat, uint32_t *word, uint64_t held, uint32_t w,
 {
 	stoa_segment *seg = seat->seg;
 
-	if (*tick && owner != UINT32_MAX
-		&& !owner_lists(seg, word, w, owner, held))
+	if (*tick && owner != UINT32_MAX &&
+		!owner_lists(seg, word, w, owner, held))
 		return damaged(seg, word, w);
 	if (!(w & STOAI_WORD_WAITERS)) {
 		if (!a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
@@ -116,7 +118,8 @@ owner_wait(struct stoai_seat *seat, uint32_t *word, uint64_t held, uint32_t w,
 		return stoai_error(-EDEADLK,
 			"%s: waiting for the lock at %#llx would never end",
 			stoai_name(seg),
-			(unsigned long long)(held & ~(uint64_t)STOAI_HELD_MODE));
+			(unsigned long long)(held &
+					     ~(uint64_t)STOAI_HELD_MODE));
 	return stoai_sleep(seat, word, w, owner, deadline, tick);
 }
 
@@ -133,8 +136,8 @@ word_lock_slow(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 
 		if (!(w & ~STOAI_WORD_WAITERS)) {
 			if (a32_cas_seq_cst(word, &w,
-				    seat->word | slept
-					    | (w & STOAI_WORD_WAITERS)))
+				    seat->word | slept |
+					    (w & STOAI_WORD_WAITERS)))
 				return 0;
 			continue;
 		}
@@ -183,8 +186,8 @@ stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 	if (rc && rc != -EAGAIN) {
 		/* we may have consumed a wake-up that was meant for another */
 		w = a32_load_relaxed(word);
-		while (w & ~STOAI_WORD_WAITERS && !(w & STOAI_WORD_WAITERS)
-			&& !a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
+		while (w & ~STOAI_WORD_WAITERS && !(w & STOAI_WORD_WAITERS) &&
+			!a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
 			;
 		if (!(w & ~STOAI_WORD_WAITERS)) /* free by now */
 			(void)stoai_os_futex_wake(word, 1);

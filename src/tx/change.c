@@ -18,8 +18,8 @@ is_fresh(const struct stoa_tx *tx, uint64_t off, uint64_t size)
 						     : STOAI_TX_FRESH;
 
 	for (uint32_t i = 0; i < n; i++)
-		if (off - tx->fresh_from[i] < tx->fresh_size[i]
-			&& size <= tx->fresh_size[i] - (off - tx->fresh_from[i]))
+		if (off - tx->fresh_from[i] < tx->fresh_size[i] &&
+			size <= tx->fresh_size[i] - (off - tx->fresh_from[i]))
 			return true;
 	return false;
 }
@@ -48,8 +48,8 @@ save(struct stoa_tx *tx, uint64_t off, uint64_t size)
 	size_t i = (off >> 3 ^ off >> 9) % STOAI_SAVED;
 	int rc;
 
-	if (mine->saved[i].off == off && mine->saved[i].serial == tx->serial
-		&& mine->saved[i].size >= size)
+	if (mine->saved[i].off == off && mine->saved[i].serial == tx->serial &&
+		mine->saved[i].size >= size)
 		return true;
 	if (is_fresh(tx, off, size))
 		return true;
@@ -71,8 +71,8 @@ save(struct stoa_tx *tx, uint64_t off, uint64_t size)
 bool
 stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
 {
-	return stoai_tx_writes(tx) && stoai_tx_inside(tx, p, size)
-		&& save(tx, stoai_off(tx->seg, p), size);
+	return stoai_tx_writes(tx) && stoai_tx_inside(tx, p, size) &&
+	       save(tx, stoai_off(tx->seg, p), size);
 }
 
 /* One store where the machine can; a reader without a lock sees old or new. */
@@ -83,11 +83,9 @@ store(void *to, const void *value, size_t size)
 
 	stoai_kill_fence();
 	if (size == 8 && both % 8 == 0)
-		__atomic_store_n(
-			(uint64_t *)to, *(const uint64_t *)value, __ATOMIC_RELAXED);
+		a64_store_relaxed(to, *(const uint64_t *)value);
 	else if (size == 4 && both % 4 == 0)
-		__atomic_store_n(
-			(uint32_t *)to, *(const uint32_t *)value, __ATOMIC_RELAXED);
+		a32_store_relaxed(to, *(const uint32_t *)value);
 	else
 		memcpy(to, value, size);
 	stoai_kill_fence();

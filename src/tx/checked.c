@@ -19,7 +19,10 @@
 #include "heap/heap.h"
 #include "tx/local.h"
 
-enum { LOCKS_MAX = 8, BLOCKS_MIN = 1024 };
+enum {
+	LOCKS_MAX = 8,
+	BLOCKS_MIN = 1024
+};
 
 struct range {
 	uint64_t from, to;
@@ -31,7 +34,7 @@ struct ranges {
 	bool failed;
 };
 
-struct block { /* which locks protected every change of it so far */
+struct block {        /* which locks protected every change of it so far */
 	uint64_t off; /* 0: free entry */
 	uint64_t lock[LOCKS_MAX];
 	uint32_t locks;
@@ -50,10 +53,8 @@ struct checked {
 static struct checked *
 state_of(stoa_segment *seg)
 {
-	struct checked *c = __atomic_load_n(
-			       (struct checked **)&seg->checked_state,
-			       __ATOMIC_ACQUIRE),
-		       *fresh;
+	void *c = ap_load_acquire(&seg->checked_state);
+	struct checked *fresh;
 
 	if (c)
 		return c;
@@ -61,8 +62,7 @@ state_of(stoa_segment *seg)
 	if (!fresh)
 		return NULL;
 	pthread_mutex_init(&fresh->mutex, NULL);
-	if (__atomic_compare_exchange_n((struct checked **)&seg->checked_state,
-		    &c, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+	if (ap_cas_seq_cst(&seg->checked_state, &c, fresh))
 		return fresh;
 	pthread_mutex_destroy(&fresh->mutex);
 	free(fresh);
@@ -151,22 +151,23 @@ range_compare(const void *a, const void *b)
 
 /* Calls f for each record of the caller's own log, oldest first. */
 static void
-each_record(struct stoai_seat *seat,
-	void (*f)(void *user, uint64_t head), void *user)
+each_record(struct stoai_seat *seat, void (*f)(void *user, uint64_t head),
+	void *user)
 {
 	stoa_segment *seg = seat->seg;
 	uint64_t at = stoai_log_start(seg, seat->index);
 
 	while (at != seat->lane->cursor) {
 		uint64_t head = *(uint64_t *)stoai_at(seg, at);
-		uint64_t length = head >> 60 == STOAI_LOG_SAVE
-			? stoai_align_up(head >> 44 & 0xffff, 8)
-			: 0;
+		uint64_t length =
+			head >> 60 == STOAI_LOG_SAVE
+				? stoai_align_up(head >> 44 & 0xffff, 8)
+				: 0;
 
 		f(user, head);
 		at = head >> 60 == STOAI_LOG_NEXT
-			? head & STOAI_LOG_OFFSET
-			: at + STOAI_LOG_FIXED + length;
+			     ? head & STOAI_LOG_OFFSET
+			     : at + STOAI_LOG_FIXED + length;
 	}
 }
 
@@ -223,8 +224,8 @@ compare_block(void *user, uint64_t from, uint64_t size)
 	for (uint64_t i = 0; i < size; i++) {
 		if (now[i] == then[i])
 			continue;
-		while (c->next < c->ranges->count
-			&& c->ranges->at[c->next].from <= from + i) {
+		while (c->next < c->ranges->count &&
+			c->ranges->at[c->next].from <= from + i) {
 			c->covered = stoai_max(
 				c->covered, c->ranges->at[c->next].to);
 			c->next++;
@@ -242,8 +243,7 @@ check_saved(struct stoa_tx *tx, struct checked *c)
 {
 	struct ranges r = {0};
 	struct collect it = {tx->seg, &r};
-	struct compare compare = {
-		.seg = tx->seg, .checked = c, .ranges = &r};
+	struct compare compare = {.seg = tx->seg, .checked = c, .ranges = &r};
 	uint64_t off, block;
 
 	each_record(tx->seat, collect_record, &it);
@@ -259,7 +259,8 @@ check_saved(struct stoa_tx *tx, struct checked *c)
 	block = stoai_heap_block(tx->seg, off);
 	return stoai_error(-EFAULT,
 		"%s: byte %#llx (byte %llu of the block at %#llx) was changed "
-		"without stoa_edit or STOA_SET: a store through a cast, or after "
+		"without stoa_edit or STOA_SET: a store through a cast, or "
+		"after "
 		"an earlier commit",
 		stoai_name(tx->seg), (unsigned long long)off,
 		(unsigned long long)(off - block), (unsigned long long)block);
@@ -351,9 +352,9 @@ lockset_record(void *user, uint64_t head)
 	uint64_t kind = head >> 60;
 	struct block *b;
 
-	if ((kind != STOAI_LOG_SAVE && kind != STOAI_LOG_ALLOC
-		    && kind != STOAI_LOG_FREE)
-		|| s->rc || !blocks_room(c))
+	if ((kind != STOAI_LOG_SAVE && kind != STOAI_LOG_ALLOC &&
+		    kind != STOAI_LOG_FREE) ||
+		s->rc || !blocks_room(c))
 		return;
 	b = block_find(c, stoai_heap_block(s->tx->seg, off));
 	if (!b->off || kind != STOAI_LOG_SAVE) {
@@ -374,7 +375,8 @@ lockset_record(void *user, uint64_t head)
 	if (!intersect(b, s))
 		s->rc = stoai_error(-EFAULT,
 			"%s: the block at %#llx was changed under the lock at "
-			"%#llx before and is now changed without it: which lock "
+			"%#llx before and is now changed without it: which "
+			"lock "
 			"protects it?",
 			stoai_name(s->tx->seg), (unsigned long long)b->off,
 			(unsigned long long)b->lock[0]);

@@ -15,10 +15,11 @@ int
 stoai_tx_mine(const struct stoa_tx *tx)
 {
 	if (!tx->self || tx->self != stoai_self || tx->state == STOAI_TX_CLOSED)
-		return tx->error ? tx->error
-				 : stoai_error(-EPERM,
-					   "this transaction belongs to another "
-					   "thread, or to the parent process");
+		return tx->error
+			       ? tx->error
+			       : stoai_error(-EPERM,
+					 "this transaction belongs to another "
+					 "thread, or to the parent process");
 	if (tx->state == STOAI_TX_OVER)
 		return tx->error ? tx->error
 				 : stoai_error(-EPERM,
@@ -26,8 +27,7 @@ stoai_tx_mine(const struct stoa_tx *tx)
 	return 0;
 }
 
-int
-stoai_tx_fail(const stoa_tx *rd, int error)
+int(stoai_tx_fail)(const stoa_tx *rd, int error)
 {
 	struct stoa_tx *tx = (struct stoa_tx *)(uintptr_t)rd;
 	int rc;
@@ -74,9 +74,9 @@ stoa_tx_error(const stoa_tx *rd)
 bool
 stoai_tx_reads(const stoa_tx *rd)
 {
-	if (stoai_likely((rd->state == STOAI_TX_READS
-				 || rd->state == STOAI_TX_WRITES)
-			&& !rd->error && rd->self == stoai_self))
+	if (stoai_likely((rd->state == STOAI_TX_READS ||
+				 rd->state == STOAI_TX_WRITES) &&
+			 !rd->error && rd->self == stoai_self))
 		return true;
 	(void)stoai_tx_mine(rd); /* for its text */
 	return false;
@@ -85,20 +85,21 @@ stoai_tx_reads(const stoa_tx *rd)
 bool
 stoai_tx_writes(stoa_tx *tx)
 {
-	if (stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error
-			&& tx->self == stoai_self && tx->seat->writer == tx))
+	if (stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error &&
+			 tx->self == stoai_self && tx->seat->writer == tx))
 		return true;
 	if (!tx->error && !stoai_tx_mine(tx))
 		tx->error = tx->state == STOAI_TX_READS
-			? stoai_error(-EROFS, "a change in a read scope")
-			: stoai_error(-EBUSY,
-				  "a change while a transaction inside this one "
-				  "is open");
+				    ? stoai_error(-EROFS,
+					      "a change in a read scope")
+				    : stoai_error(-EBUSY,
+					      "a change while a transaction "
+					      "inside this one "
+					      "is open");
 	return false;
 }
 
-int
-stoai_tx_damaged(const stoa_tx *rd, const char *format, ...)
+int(stoai_tx_damaged)(const stoa_tx *rd, const char *format, ...)
 {
 	char text[256];
 	va_list ap;
@@ -121,8 +122,8 @@ stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
 
 	if (stoai_likely(stoai_in_heap(rd->seg, off, size)))
 		return true;
-	(void)stoai_tx_fail(rd,
-		stoai_error(-EFAULT, "%s: %p is not in the segment's heap",
-			stoai_name(rd->seg), p));
+	(void)stoai_tx_fail(
+		rd, stoai_error(-EFAULT, "%s: %p is not in the segment's heap",
+			    stoai_name(rd->seg), p));
 	return false;
 }

@@ -26,7 +26,10 @@
 #include "sync/lock.h"
 #include "tx/local.h"
 
-enum { CHUNK_FIRST = 2048, RECORD_MAX = STOAI_LOG_SAVE_MAX + STOAI_LOG_FIXED };
+enum {
+	CHUNK_FIRST = 2048,
+	RECORD_MAX = STOAI_LOG_SAVE_MAX + STOAI_LOG_FIXED
+};
 
 static uint64_t *
 word_at(stoa_segment *seg, uint64_t off)
@@ -63,7 +66,7 @@ chunk_add(struct stoai_seat *seat, uint64_t need)
 			stoai_name(seg));
 	if (size > seg->size / 8) /* in a small segment: just enough */
 		size = 0;
-	size = stoai_max(size, need + 4 * STOAI_LOG_FIXED);
+	size = stoai_max(size, need + UINT64_C(4) * STOAI_LOG_FIXED);
 	rc = stoai_heap_alloc(seat, size, 16, &off);
 	if (rc)
 		return stoai_error_in(rc, "a transaction's undo log");
@@ -81,9 +84,8 @@ int
 stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
 	uint32_t length, uint64_t off, const void *bytes)
 {
-	uint64_t bytes_size = kind == STOAI_LOG_SAVE
-		? stoai_align_up(length, 8)
-		: 0;
+	uint64_t bytes_size =
+		kind == STOAI_LOG_SAVE ? stoai_align_up(length, 8) : 0;
 	uint64_t size = STOAI_LOG_FIXED + bytes_size;
 	uint64_t at = seat->lane->cursor;
 
@@ -97,7 +99,7 @@ stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
 	}
 	record_write(seat->seg, at, stoai_log_head(kind, length, off), bytes,
 		bytes_size ? length : 0, size);
-	a64_store_kill(&seat->lane->cursor, at + size);
+	a64_store_kill(&seat->lane->cursor, at + size); /* I1 */
 	return 0;
 }
 
@@ -109,10 +111,10 @@ stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks)
 		(void)stoai_heap_free(seat, seat->chunk[seat->chunks]);
 	}
 	seat->log_end = seat->chunks
-		? seat->chunk[seat->chunks - 1]
-			+ stoai_heap_usable(
-				seat->seg, seat->chunk[seat->chunks - 1])
-		: stoai_log_lane_end(seat->seg, seat->index);
+				? seat->chunk[seat->chunks - 1] +
+					  stoai_heap_usable(seat->seg,
+						  seat->chunk[seat->chunks - 1])
+				: stoai_log_lane_end(seat->seg, seat->index);
 }
 
 /* ---- walking: any lane, nothing believed ---- */
@@ -124,9 +126,9 @@ log_place(stoa_segment *seg, uint32_t slot, uint64_t from, uint64_t size)
 
 	if (from % 8)
 		return false;
-	return (from >= start && from <= stoai_log_lane_end(seg, slot)
-		       && size <= stoai_log_lane_end(seg, slot) - from)
-		|| stoai_in_heap(seg, from, size);
+	return (from >= start && from <= stoai_log_lane_end(seg, slot) &&
+		       size <= stoai_log_lane_end(seg, slot) - from) ||
+	       stoai_in_heap(seg, from, size);
 }
 
 static int
@@ -152,9 +154,8 @@ record_before(stoa_segment *seg, uint32_t slot, uint64_t end, uint64_t *head,
 	if (end < STOAI_LOG_FIXED || !log_place(seg, slot, end - 8, 8))
 		return log_damaged(seg, slot, end);
 	*size = a64_load_relaxed(word_at(seg, end - 8));
-	if (*size < STOAI_LOG_FIXED || *size > RECORD_MAX || *size % 8
-		|| *size > end
-		|| !log_place(seg, slot, end - *size, *size))
+	if (*size < STOAI_LOG_FIXED || *size > RECORD_MAX || *size % 8 ||
+		*size > end || !log_place(seg, slot, end - *size, *size))
 		return log_damaged(seg, slot, end);
 	*head = a64_load_relaxed(word_at(seg, end - *size));
 	return 0;
@@ -167,8 +168,8 @@ undo_save(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 	uint32_t length = head >> 44 & 0xffff;
 	uint64_t off = head & STOAI_LOG_OFFSET;
 
-	if (stoai_align_up(length, 8) + STOAI_LOG_FIXED != size
-		|| !stoai_heap_writable(seg, off, length))
+	if (stoai_align_up(length, 8) + STOAI_LOG_FIXED != size ||
+		!stoai_heap_writable(seg, off, length))
 		return log_damaged(seg, slot, at);
 	stoai_kill_copy(stoai_at(seg, off), word_at(seg, at) + 1, length);
 	return 0;
@@ -233,7 +234,7 @@ stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark)
 			a64_store_kill(&lane->cursor, head & STOAI_LOG_OFFSET);
 			continue;
 		}
-		rc = undo_record(seg, slot, cursor - size, head, size);
+		rc = undo_record(seg, slot, cursor - size, head, size); /* I2 */
 		if (rc)
 			return rc;
 		a64_store_kill(&lane->cursor, cursor - size);
@@ -252,13 +253,13 @@ record_at(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
 		return log_damaged(seg, slot, at);
 	*head = a64_load_relaxed(word_at(seg, at));
 	length = *head >> 60 == STOAI_LOG_SAVE
-		? stoai_align_up(*head >> 44 & 0xffff, 8)
-		: 0;
+			 ? stoai_align_up(*head >> 44 & 0xffff, 8)
+			 : 0;
 	*next = *head >> 60 == STOAI_LOG_NEXT ? *head & STOAI_LOG_OFFSET
 					      : at + STOAI_LOG_FIXED + length;
 	return *head >> 60 >= STOAI_LOG_SAVE && *head >> 60 <= STOAI_LOG_LINK
-		? 0
-		: log_damaged(seg, slot, at);
+		       ? 0
+		       : log_damaged(seg, slot, at);
 }
 
 /* Each WAKE record up to `end`: mark the condition, or wake who sleeps there. */
@@ -321,7 +322,7 @@ stoai_lane_signal(stoa_segment *seg, uint32_t slot)
 	int rc = each_wake(seg, slot, a64_load_relaxed(&lane->cursor), true);
 
 	if (!rc)
-		a32_store_kill(&lane->state, STOAI_LANE_SIGNALLED);
+		a32_store_kill(&lane->state, STOAI_LANE_SIGNALLED); /* I3 */
 	return rc;
 }
 
@@ -343,7 +344,7 @@ stoai_lane_finish(stoa_segment *seg, uint32_t slot)
 		rc = finish_frees(seg, slot, end);
 	if (rc)
 		return rc;
-	a64_store_kill(&lane->cursor, start);
+	a64_store_kill(&lane->cursor, start); /* I4 */
 	a32_store_kill(&lane->state, STOAI_LANE_OPEN);
 	return 0;
 }

@@ -5,7 +5,9 @@
 #include "segment/log.h"
 #include "tx/tx.h"
 
-enum { STOAI_SAVED = 64 };
+enum {
+	STOAI_SAVED = 64
+};
 
 /* Behind struct stoai_self, in the same wiped pages. */
 struct stoai_tx_self {
@@ -58,12 +60,13 @@ int stoai_tx_take_locks(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
 /* ---- watch.c ---- */
 
 /* A read-only mapping: wait until no writer is in, note the sequence. */
-int stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline);
+int
+stoai_tx_watch(struct stoa_tx *tx, const stoa_rwlock *lock, uint64_t deadline);
 /* 0; -EAGAIN: a writer came between; -EOWNERDEAD: one died and nobody repaired. */
 int stoai_tx_watch_check(const struct stoa_tx *tx);
 
 /* ---- scratch.c ---- */
-int stoai_scratch_begin(void);             /* the process's own area */
+int stoai_scratch_begin(void); /* the process's own area */
 void stoai_scratch_end(struct stoai_self *self);
 
 /* ---- checked.c ---- */

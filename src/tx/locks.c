@@ -9,7 +9,11 @@
 #include "sync/lock.h"
 #include "tx/local.h"
 
-enum { HOLDS_MAX = 8, KIND_MUTEX = 1, HOLD_SHARED = 1 };
+enum {
+	HOLDS_MAX = 8,
+	KIND_MUTEX = 1,
+	HOLD_SHARED = 1
+};
 
 /* ---- holds ---- */
 
@@ -19,10 +23,9 @@ lock_place(stoa_segment *seg, const void *lock, size_t size)
 {
 	uint64_t off = (uint64_t)((const char *)lock - seg->base);
 
-	if (off % 4 == 0
-		&& (stoai_in_heap(seg, off, size)
-			|| (off >= STOAI_STATIC_SIZE
-				&& off <= STOAI_HEADER_SIZE - size)))
+	if (off % 4 == 0 && (stoai_in_heap(seg, off, size) ||
+				    (off >= STOAI_STATIC_SIZE &&
+					    off <= STOAI_HEADER_SIZE - size)))
 		return 0;
 	return stoai_error(-EXDEV, "%s: the lock at %p is not in this segment",
 		stoai_name(seg), lock);
@@ -37,8 +40,8 @@ take(struct stoa_tx *tx, const void *lock, enum stoai_lock_mode mode,
 		STOAI_LOCK_USER);
 
 	if (rc == -EAGAIN)
-		return stoai_error(rc, "%s: somebody has the lock",
-			stoai_name(tx->seg));
+		return stoai_error(
+			rc, "%s: somebody has the lock", stoai_name(tx->seg));
 	if (rc == -ETIMEDOUT)
 		return stoai_error(rc,
 			"%s: the lock at %#llx was not given up in time",
@@ -51,10 +54,11 @@ static int
 take_hold(struct stoa_tx *tx, const stoa_hold *h, uint64_t deadline)
 {
 	bool mutex = h->kind_ == KIND_MUTEX;
-	enum stoai_lock_mode mode = mutex ? STOAI_MODE_MUTEX
+	enum stoai_lock_mode mode =
+		mutex ? STOAI_MODE_MUTEX
 		: h->mode_ == HOLD_SHARED || tx->state == STOAI_TX_READS
-		? STOAI_MODE_SHARED
-		: STOAI_MODE_EXCLUSIVE;
+			? STOAI_MODE_SHARED
+			: STOAI_MODE_EXCLUSIVE;
 	int rc = lock_place(tx->seg, h->lock_,
 		mutex ? sizeof(stoa_mutex) : sizeof(stoa_rwlock));
 
@@ -74,10 +78,11 @@ static void
 sort_holds(stoa_hold *h, size_t n)
 {
 	for (size_t i = 1; i < n; i++)
-		for (size_t j = i; j > 0
-			&& ((uintptr_t)h[j].lock_ < (uintptr_t)h[j - 1].lock_
-				|| (h[j].lock_ == h[j - 1].lock_
-					&& h[j].mode_ != HOLD_SHARED));
+		for (size_t j = i;
+			j > 0 &&
+			((uintptr_t)h[j].lock_ < (uintptr_t)h[j - 1].lock_ ||
+				(h[j].lock_ == h[j - 1].lock_ &&
+					h[j].mode_ != HOLD_SHARED));
 			j--) {
 			stoa_hold swap = h[j];
 
@@ -87,8 +92,8 @@ sort_holds(stoa_hold *h, size_t n)
 }
 
 int
-stoai_tx_take_locks(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
-	uint64_t deadline)
+stoai_tx_take_locks(
+	struct stoa_tx *tx, const stoa_hold *holds, size_t n, uint64_t deadline)
 {
 	stoa_hold sorted[HOLDS_MAX];
 	int rc = 0;
@@ -225,8 +230,8 @@ stoa_owner_self(const stoa_tx *rd)
 bool
 stoa_owner_alive(const stoa_tx *rd, stoa_owner who)
 {
-	return who.slot_ && stoai_tx_reads(rd)
-		&& stoai_owner_lives(rd->seg, who.slot_ - 1, who.generation_);
+	return who.slot_ && stoai_tx_reads(rd) &&
+	       stoai_owner_lives(rd->seg, who.slot_ - 1, who.generation_);
 }
 
 int

@@ -9,7 +9,8 @@ stoa_at(const stoa_tx *rd, stoa_ref ref, size_t size)
 		return NULL;
 	if (stoai_likely(stoai_in_heap(rd->seg, ref.off, size)))
 		return stoai_at(rd->seg, ref.off);
-	(void)stoai_tx_damaged(rd, "a reference leads to %#llx, outside the heap",
+	(void)stoai_tx_damaged(rd,
+		"a reference leads to %#llx, outside the heap",
 		(unsigned long long)ref.off);
 	return NULL;
 }

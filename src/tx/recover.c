@@ -16,7 +16,8 @@ stoai_tx_recover(stoa_segment *seg, uint32_t slot)
 	if (!a64_load_relaxed(&lane->cursor)) /* died before its first begin */
 		return 0;
 	if (state == STOAI_LANE_OPEN)
-		return stoai_lane_rollback(seg, slot, stoai_log_start(seg, slot));
+		return stoai_lane_rollback(
+			seg, slot, stoai_log_start(seg, slot));
 	if (state > STOAI_LANE_FREEING)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: the lane of slot %u has state %u",

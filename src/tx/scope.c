@@ -82,10 +82,11 @@ nesting_check(const struct stoai_seat *seat, const struct stoa_tx *outer,
 {
 	if (seat->busy)
 		return stoai_error(-EDEADLK,
-			"%s: called from a signal handler that interrupted a call",
+			"%s: called from a signal handler that interrupted a "
+			"call",
 			stoai_name(seat->seg));
-	if (outer && outer->frame && frame
-		&& (const char *)frame > (const char *)outer->frame)
+	if (outer && outer->frame && frame &&
+		(const char *)frame > (const char *)outer->frame)
 		return stoai_error(-EDEADLK,
 			"%s: a scope was left by longjmp, or this is another "
 			"stack; stoa_thread_recover() undoes it",
@@ -94,8 +95,8 @@ nesting_check(const struct stoai_seat *seat, const struct stoa_tx *outer,
 }
 
 static int
-begin_attached(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
-	uint64_t deadline)
+begin_attached(
+	struct stoa_tx *tx, const stoa_hold *holds, size_t n, uint64_t deadline)
 {
 	struct stoai_seat *seat = stoai_seat_of(tx->seg);
 	int rc = seat ? 0 : stoai_attach(tx->seg, STOA_NOW, &seat);
@@ -116,17 +117,18 @@ begin_attached(struct stoa_tx *tx, const stoa_hold *holds, size_t n,
 		seat->writer = tx;
 	if (tx->outer && tx->outer->error)
 		return tx->outer->error;
-	if (tx->outer && tx->state == STOAI_TX_WRITES
-		&& tx->outer->state != STOAI_TX_WRITES)
+	if (tx->outer && tx->state == STOAI_TX_WRITES &&
+		tx->outer->state != STOAI_TX_WRITES)
 		return stoai_error(-EBUSY,
-			"%s: a transaction cannot begin inside a read scope, whose "
+			"%s: a transaction cannot begin inside a read scope, "
+			"whose "
 			"locks its commit would give up: end that scope first",
 			stoai_name(tx->seg));
 	seat->busy = 1;
 	rc = stoai_tx_take_locks(tx, holds, n, deadline);
 	seat->busy = 0;
-	if (!rc && tx->seg->checked && !tx->outer
-		&& tx->state == STOAI_TX_WRITES)
+	if (!rc && tx->seg->checked && !tx->outer &&
+		tx->state == STOAI_TX_WRITES)
 		stoai_checked_begin(tx);
 	return rc;
 }
@@ -145,10 +147,12 @@ begin(stoa_segment *seg, const stoa_hold *holds, size_t n, uint64_t deadline,
 	if (!seg)
 		tx->error = stoai_error(-EINVAL, "a scope without a segment");
 	else if (stoai_unlikely(seg->readonly))
-		tx->error = state == STOAI_TX_WRITES
-			? stoai_error(-EROFS, "%s is open for reading only",
-				  stoai_name(seg))
-			: stoai_tx_take_locks(tx, holds, n, deadline);
+		tx->error =
+			state == STOAI_TX_WRITES
+				? stoai_error(-EROFS,
+					  "%s is open for reading only",
+					  stoai_name(seg))
+				: stoai_tx_take_locks(tx, holds, n, deadline);
 	else
 		tx->error = begin_attached(tx, holds, n, deadline);
 	return tx;
@@ -192,7 +196,8 @@ lane_damaged(struct stoai_seat *seat)
 	a32_fetch_or_seq_cst(
 		&stoai_header(seat->seg)->flags, STOAI_SEGMENT_DAMAGED);
 	return stoai_error_in(-ENOTRECOVERABLE,
-		"%s: quarantined, since a log can be neither undone nor finished",
+		"%s: quarantined, since a log can be neither undone nor "
+		"finished",
 		stoai_name(seat->seg));
 }
 
@@ -294,9 +299,9 @@ int(stoa_tx_commit)(stoa_tx *tx)
 		return rc;
 	seat = tx->seat;
 	if (seat && stoai_unlikely(seat->scope != tx)) {
-		(void)stoai_tx_fail(tx,
-			stoai_error(-EBUSY,
-				"a scope inside this one is still open"));
+		(void)stoai_tx_fail(
+			tx, stoai_error(-EBUSY,
+				    "a scope inside this one is still open"));
 		inner_over(tx);
 	}
 	if (!tx->error && tx->seg->checked && !tx->outer)

@@ -23,15 +23,15 @@ stoai_scratch_begin(void)
 	int rc = 0;
 
 	if (!common) {
-		rc = stoai_os_map_private(AREA_SIZE,
-			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
+		rc = stoai_os_map_private(
+			AREA_SIZE, STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
 		if (!rc)
 			common = at;
 	}
 	return rc ? stoai_error(rc,
-		       "cannot reserve 1 GiB of address space for failed "
-		       "transactions: %s",
-		       stoa_strerror(rc))
+			    "cannot reserve 1 GiB of address space for failed "
+			    "transactions: %s",
+			    stoa_strerror(rc))
 		  : 0;
 }
 
@@ -59,17 +59,17 @@ void *
 stoai_scratch(uint64_t size, const void *from)
 {
 	struct stoai_self *self = stoai_self_get();
-	uint64_t rounded = stoai_min(
-		stoai_align_up(stoai_max(size, 16), 64), AREA_SIZE);
+	uint64_t rounded =
+		stoai_min(stoai_align_up(stoai_max(size, 16), 64), AREA_SIZE);
 	void *p, *at;
 
 	size = stoai_min(size, AREA_SIZE);
-	if (self && !self->scratch
-		&& !stoai_os_map_private(AREA_SIZE,
-			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at))
+	if (self && !self->scratch &&
+		!stoai_os_map_private(
+			AREA_SIZE, STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at))
 		self->scratch = at;
 	p = self && self->scratch
-		? hand_out(self->scratch, &self->scratch_used, rounded)
-		: hand_out(common, &common_used, rounded);
+		    ? hand_out(self->scratch, &self->scratch_used, rounded)
+		    : hand_out(common, &common_used, rounded);
 	return from ? memcpy(p, from, size) : memset(p, 0, size);
 }

@@ -11,18 +11,17 @@ enum {
 	STOAI_TX_FRESH = 8
 };
 
-
 enum stoai_tx_state {
 	STOAI_TX_CLOSED, /* zero: no scope, or a fork child's view of one */
 	STOAI_TX_READS,
 	STOAI_TX_WRITES,
-	STOAI_TX_OVER    /* committed, or its segment was closed */
+	STOAI_TX_OVER /* committed, or its segment was closed */
 };
 
 /* One scope. In the thread's wiped page: zero in a fork child. */
 struct stoa_tx {
 	enum stoai_tx_state state;
-	int error;               /* first failure; 0: none */
+	int error; /* first failure; 0: none */
 	stoa_segment *seg;
 	struct stoai_seat *seat; /* NULL: read-only mapping, or begin failed */
 	struct stoai_self *self; /* whose it is */
@@ -41,7 +40,9 @@ struct stoa_tx {
 };
 
 /* Behind struct stoai_self, in the same wiped pages; see local.h. */
-enum { STOAI_TX_SELF_SIZE = 8192 };
+enum {
+	STOAI_TX_SELF_SIZE = 8192
+};
 
 /* ---- for segment, through object/upper.c ---- */
 
@@ -91,10 +92,18 @@ stoai_tx_at(const stoa_tx *rd, uint64_t off, uint64_t size)
 }
 
 /* Fail with -EBADMSG and the text; for structures found damaged. */
-int stoai_tx_damaged(const stoa_tx *rd, const char *format, ...)
-	STOA_PRINTF_(2, 3);
+int
+stoai_tx_damaged(const stoa_tx *rd, const char *format, ...) STOA_PRINTF_(2, 3);
 
 /* NULL pointer where a shared one is needed, or outside the segment: -EFAULT. */
 bool stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size);
+
+#ifdef __clang_analyzer__
+	/* They return an error, which the analyzer cannot see. */
+ #define stoai_tx_fail(rd, error) \
+  ((void)(stoai_tx_fail)((rd), (error)), -EBADMSG)
+ #define stoai_tx_damaged(rd, ...) \
+  ((void)(stoai_tx_damaged)((rd), __VA_ARGS__), -EBADMSG)
+#endif
 
 #endif

@@ -14,7 +14,9 @@
 #include "sync/lock.h"
 #include "tx/local.h"
 
-enum { IDLE_NS = 50 * 1000 * 1000 };
+enum {
+	IDLE_NS = 50 * 1000 * 1000
+};
 
 struct kept { /* one lock, to be had again */
 	uint64_t off;
@@ -84,11 +86,11 @@ stoa_tx_wait(stoa_tx *tx, const stoa_cond *condition, uint64_t deadline)
 	if (!stoai_tx_writes(tx) || !stoai_tx_inside(tx, c, sizeof *c))
 		return stoa_tx_error(tx);
 	if (seat->lane->cursor != stoai_log_start(tx->seg, seat->index))
-		return stoai_tx_fail(tx,
-			stoai_error(-EBUSY,
-				"%s: waiting after a change would show it "
-				"half-done: wait first, then change",
-				stoai_name(tx->seg)));
+		return stoai_tx_fail(
+			tx, stoai_error(-EBUSY,
+				    "%s: waiting after a change would show it "
+				    "half-done: wait first, then change",
+				    stoai_name(tx->seg)));
 	seat->busy = 1;
 	n = locks_note(seat, kept);
 	ticket = stoai_cond_arrive(seat, c);
@@ -113,8 +115,8 @@ signal_later(stoa_tx *tx, const stoa_cond *c, uint32_t count)
 	if (!stoai_tx_writes(tx) || !stoai_tx_inside(tx, c, sizeof *c))
 		return;
 	tx->seat->busy = 1;
-	rc = stoai_lane_append(tx->seat, STOAI_LOG_WAKE, count,
-		stoai_off(tx->seg, c), NULL);
+	rc = stoai_lane_append(
+		tx->seat, STOAI_LOG_WAKE, count, stoai_off(tx->seg, c), NULL);
 	tx->seat->busy = 0;
 	if (rc)
 		(void)stoai_tx_fail(tx, rc);

@@ -20,17 +20,17 @@ writer_look(const struct stoa_tx *tx, const stoa_rwlock *lock, bool prove)
 	stoa_segment *seg = tx->seg;
 	uint32_t owner = stoai_word_slot(seg, a32_load_acquire(&lock->word_));
 
-	if (owner == UINT32_MAX
-		|| !a32_load_relaxed(&stoai_slot_at(seg, owner)->paged))
+	if (owner == UINT32_MAX ||
+		!a32_load_relaxed(&stoai_slot_at(seg, owner)->paged))
 		return 0;
-	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, owner)))
-		|| (prove && seg->fd >= 0
-			&& stoai_os_probe_byte(
-				   seg->fd, STOAI_OWNER_BYTES + owner)
-				== STOAI_LOCK_NONE))
+	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, owner))) ||
+		(prove && seg->fd >= 0 &&
+			stoai_os_probe_byte(seg->fd,
+				STOAI_OWNER_BYTES + owner) == STOAI_LOCK_NONE))
 		return stoai_error(-EOWNERDEAD,
 			"%s: a writer died and nobody with write access has "
-			"repaired it yet: `stoa recover`, or open it for writing",
+			"repaired it yet: `stoa recover`, or open it for "
+			"writing",
 			stoai_name(seg));
 	return 0;
 }

@@ -101,13 +101,18 @@ STOA_TYPE(data, lock, side, changed, word, (wide, wide), (list, node, own),
 
 static const char long_text[] = "a text that is longer than the twenty-two "
 				"characters which fit into a stoa_str itself";
-enum { SIDE_NODES = 6, LIST_NODES = 3 };
+enum {
+	SIDE_NODES = 6,
+	LIST_NODES = 3,
+	KEPT = 140
+};
 
 /* What a case is explored with; explore.user points here. */
 struct test {
 	const data *d;
 	void (*fill)(stoa_tx *tx, const data *d); /* more data; or NULL */
-	void (*body)(stoa_tx *tx, const data *d); /* what op does in its scope */
+	void (*body)(
+		stoa_tx *tx, const data *d); /* what op does in its scope */
 };
 
 /* ---- state ---- */
@@ -144,8 +149,8 @@ mix_vectors(const stoa_tx *rd, const data *d, uint64_t sum)
 	for (size_t i = 0; i < numbers_count(rd, &d->numbers); i++)
 		sum = mix(sum, *numbers_get(rd, &d->numbers, i));
 	for (size_t i = 0; i < names_count(rd, &d->names); i++)
-		sum = mix_text(sum,
-			stoa_str_get(rd, names_get(rd, &d->names, i)));
+		sum = mix_text(
+			sum, stoa_str_get(rd, names_get(rd, &d->names, i)));
 	for (size_t i = 0; i < boxes_count(rd, &d->boxes); i++)
 		sum = mix(sum, boxes_get(rd, &d->boxes, i)->n);
 	return mix(sum, 7);
@@ -317,6 +322,21 @@ data_side(stoa_segment *seg, void *user)
 }
 
 /*
+ * Many blocks, linked and kept: what was free and will be freed again is now in
+ * use.
+ */
+static inline int
+data_keep(stoa_segment *seg, void *user)
+{
+	struct test *t = user;
+
+	STOA_TX_UNTIL(tx, STOA_NOW, seg, &t->d->side);
+	for (unsigned i = 0; i < KEPT && !stoa_tx_error(tx); i++)
+		side_push(tx, t->d, 50);
+	return stoa_tx_commit(tx);
+}
+
+/*
  * Every block that can be had, filled with garbage, and given back: a block that
  * two own shows itself.
  */
@@ -334,42 +354,43 @@ data_exhaust(stoa_segment *seg, void *user)
 	return 0;
 }
 
-static const stoa_explore_op data_others[]
-	= {{"the same", data_try, false}, {"free and link", data_side, false},
-		{"exhaust", data_exhaust, true}};
+static const stoa_explore_op data_others[] = {{"the same", data_try, false},
+	{"free and link", data_side, false}, {"take and keep", data_keep, true},
+	{"exhaust", data_exhaust, true}};
 /* for cases whose op is not body */
-static const stoa_explore_op data_side_others[]
-	= {{"free and link", data_side, false}, {"exhaust", data_exhaust, true}};
+static const stoa_explore_op data_side_others[] = {
+	{"free and link", data_side, false}, {"take and keep", data_keep, true},
+	{"exhaust", data_exhaust, true}};
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define COVERS(text) .covers = text
 
 /* A case of one scope: body is what happens in it, fill what was there before. */
-#define CASE(title, calls, fill_, body_)                                       \
-	{                                                                      \
-		.explore = {.name = title,                                     \
-			.setup = data_setup,                                   \
-			.op = data_op,                                         \
-			.check = data_check,                                   \
-			.state = data_state,                                   \
-			.others = data_others,                                 \
-			.other_count = COUNT(data_others),                     \
-			.user = &(struct test){.fill = fill_, .body = body_}}, \
-		COVERS(calls)                                                  \
-	}
+#define CASE(title, calls, fill_, body_) \
+ { \
+  .explore = {.name = title, \
+	  .setup = data_setup, \
+	  .op = data_op, \
+	  .check = data_check, \
+	  .state = data_state, \
+	  .others = data_others, \
+	  .other_count = COUNT(data_others), \
+	  .user = &(struct test){.fill = fill_, .body = body_}}, \
+  COVERS(calls) \
+ }
 
 /* A case whose op is a function of its own. */
-#define CASE_OP(title, calls, fill_, op_)                                      \
-	{                                                                      \
-		.explore = {.name = title,                                     \
-			.setup = data_setup,                                   \
-			.op = op_,                                             \
-			.check = data_check,                                   \
-			.state = data_state,                                   \
-			.others = data_side_others,                            \
-			.other_count = COUNT(data_side_others),                \
-			.user = &(struct test){.fill = fill_}},                \
-		COVERS(calls)                                                  \
-	}
+#define CASE_OP(title, calls, fill_, op_) \
+ { \
+  .explore = {.name = title, \
+	  .setup = data_setup, \
+	  .op = op_, \
+	  .check = data_check, \
+	  .state = data_state, \
+	  .others = data_side_others, \
+	  .other_count = COUNT(data_side_others), \
+	  .user = &(struct test){.fill = fill_}}, \
+  COVERS(calls) \
+ }
 
 #endif

@@ -51,7 +51,8 @@ nothing_wrong(void **unused)
 	assert_true(r.instructions > r.images);
 	assert_true(r.images > 10);
 	assert_true(r.recovery_images > r.images);
-	assert_int_equal(r.survivor_runs, r.images * c.other_count);
+	assert_int_equal(
+		r.survivor_runs, r.images * c.other_count + r.recovery_images);
 	assert_true(r.pairs > r.images);
 }
 

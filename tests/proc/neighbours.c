@@ -113,7 +113,9 @@ give_and_hold(struct peer *me, void *user)
 	struct share *s = user;
 	char byte = 'x', room[CMSG_SPACE(sizeof(int))] = {0};
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = room,
+	struct msghdr m = {.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = room,
 		.msg_controllen = sizeof room};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	stoa_segment *seg = NULL;
@@ -143,7 +145,9 @@ descriptor_passed_on(void **state)
 	struct share s = {0};
 	char byte, room[CMSG_SPACE(sizeof(int))];
 	struct iovec v = {&byte, 1};
-	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = room,
+	struct msghdr m = {.msg_iov = &v,
+		.msg_iovlen = 1,
+		.msg_control = room,
 		.msg_controllen = sizeof room};
 	struct peer child;
 	const pair *p = NULL;

@@ -8,7 +8,7 @@
 #include "proc.h"
 
 enum {
-	ROUNDS = 15,
+	ROUNDS = 7,
 	MEDIAN_US = 20000
 };
 
@@ -107,8 +107,8 @@ static void
 signal_change(struct peer *child)
 {
 	assert_int_equal(hear(child), 's');
-	STOA_TX(tx, seg, &b->lock); /* it waits: it gave up the lock */
-	ms_sleep(130); /* far from every tick of its */
+	ms_sleep(400); /* it sleeps, and is far from its next tick */
+	STOA_TX(tx, seg, &b->lock);
 	STOA_ADD(tx, b->round, 1);
 	let_go_us = us_now();
 	stoa_tx_signal(tx, &b->changed);

@@ -284,7 +284,7 @@ account(struct world *w)
 		fixture_as(w->f, (i + 1) % OWNERS);
 		fixture_recover(w->f, i);
 	}
-	stoai_supply_collect(fixture_as(w->f, 0), false);
+	stoai_supply_collect(fixture_as(w->f, 0));
 	agree(w);
 	assert_true(heap_is_whole(w->f));
 }
@@ -433,7 +433,7 @@ threads(void **state)
 			mail_free(&x, seat, x.mail[i]);
 	assert_int_equal(x.failures, 0);
 	assert_int_equal(stoai_heap_check(x.seg), 0);
-	stoai_supply_collect(seat, false);
+	stoai_supply_collect(seat);
 	if (stoai_heap_check(x.seg))
 		fail_msg("%s", stoa_error_text());
 	stoai_heap_statistics(x.seg, &after);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
  * Hash maps: exact bytes, every kind of key and value, boxed values, iteration,
- * undo, wrong types, damage of each word and each control byte.
+ * undo, wrong types.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -818,146 +818,6 @@ test_wrong_type(void **state)
 	assert_int_equal(STOA_DO(tx, f->seg, debts_clear(tx, d)), -EPROTOTYPE);
 }
 
-/* Any call on a map with this damage: an error or a wrong answer, no more. */
-static void
-use_damaged(struct fixture *f)
-{
-	const counts *c = &f->p->c;
-
-	{
-		STOA_READ(rd, f->seg);
-		(void)counts_get(rd, c, "one");
-		(void)counts_get(rd, c, text_long);
-		(void)counts_get(rd, c, "nothing");
-		(void)counts_count(rd, c);
-		for (counts_iter it = counts_begin(rd, c); counts_next(&it);)
-			(void)strlen(it.key);
-	}
-	{
-		STOA_TX(tx, f->seg);
-		for (unsigned i = 0; i < 40; i++) {
-			char key[40];
-
-			snprintf(key, sizeof key, "%30u", i);
-			counts_put(tx, c, key, i);
-		}
-		(void)counts_remove(tx, c, "one");
-		(void)counts_remove(tx, c, text_long);
-		counts_clear(tx, c);
-	}
-	{
-		STOA_READ(rd, f->seg);
-		FILE *out = fopen("/dev/null", "w");
-
-		(void)!stoa_type_dump(rd, stoa_type_of(counts), c, out);
-		fclose(out);
-	}
-	{
-		STOA_READ(rd, f->seg);
-		(void)stoai_hashmap_check(rd, stoa_type_of(counts), c);
-	}
-}
-
-/* Each byte of the map and of its table takes each value that matters. */
-static void
-test_damage(void **state)
-{
-	struct fixture *f = *state;
-	unsigned char *m = (unsigned char *)(uintptr_t)&f->p->c.core_, *table;
-	unsigned char map_was[64], table_was[16 + 4 * 32];
-	static const unsigned char values[] = {0, 1, 0x7f, 0x80, 0x93, 0xff};
-	unsigned caught = 0, tried = 0;
-
-	assert_int_equal(STOA_DO(tx, f->seg, counts_put(tx, &f->p->c, "one", 1),
-				 counts_put(tx, &f->p->c, text_long, 2)),
-		0);
-	assert_sound(f, stoa_type_of(counts), m);
-	table = stoai_at(f->seg, f->p->c.core_.table_ & STOAI_TABLE_OFFSET);
-	memcpy(map_was, m, sizeof map_was);
-	memcpy(table_was, table, sizeof table_was);
-	for (size_t i = 0; i < sizeof map_was + 16 + 3 * 32; i++)
-		for (size_t k = 0; k < sizeof values; k++) {
-			unsigned char *byte =
-				i < sizeof map_was ? m + i
-						   : table + i - sizeof map_was;
-
-			if (*byte == values[k])
-				continue;
-			*byte = values[k];
-			use_damaged(f);
-			memcpy(m, map_was, sizeof map_was);
-			memcpy(table, table_was, sizeof table_was);
-			*byte = values[k];
-			{
-				STOA_READ(rd, f->seg);
-				tried++;
-				caught += stoai_hashmap_check(rd,
-						  stoa_type_of(counts), m) != 0;
-			}
-			memcpy(m, map_was, sizeof map_was);
-			memcpy(table, table_was, sizeof table_was);
-		}
-	assert_sound(f, stoa_type_of(counts), m);
-	/* stamp, values and empty slots may be anything: the rest is noticed */
-	assert_true(caught > tried / 2);
-}
-
-static void
-test_check_texts(void **state)
-{
-	struct fixture *f = *state;
-	stoa_hashmap *m = (stoa_hashmap *)(uintptr_t)&f->p->n.core_;
-	unsigned char *table, old;
-	struct {
-		const char *text;
-		uint64_t *word, value;
-	} bad[] = {
-		{"H1", &m->type_, 0},
-		{"H3", &m->table_, 0},
-		{"H4", &m->count_, 1},
-		{"H4", &m->used_, 3},
-		{"H6", &m->seed_, 0},
-	};
-
-	assert_int_equal(STOA_DO(tx, f->seg, numbers_put(tx, &f->p->n, 1, 1),
-				 numbers_put(tx, &f->p->n, 2, 2)),
-		0);
-	bad[1].value = m->table_ + (UINT64_C(4) << 56);
-	for (size_t i = 0; i < STOAI_COUNT(bad); i++) {
-		uint64_t good = *bad[i].word;
-		STOA_READ(rd, f->seg);
-
-		*bad[i].word = bad[i].value;
-		assert_int_equal(
-			stoai_hashmap_check(rd, stoa_type_of(numbers), m),
-			-EBADMSG);
-		if (!strstr(stoa_error_text(), bad[i].text))
-			fail_msg("%s: %s", bad[i].text, stoa_error_text());
-		*bad[i].word = good;
-	}
-	table = stoai_at(f->seg, m->table_ & STOAI_TABLE_OFFSET);
-	old = table[0];
-	table[0] ^= 1;
-	{
-		STOA_READ(rd, f->seg);
-		assert_int_equal(
-			stoai_hashmap_check(rd, stoa_type_of(numbers), m),
-			-EBADMSG);
-		assert_non_null(strstr(stoa_error_text(), "H6"));
-	}
-	table[0] = old;
-	table[3] = 5;
-	{
-		STOA_READ(rd, f->seg);
-		assert_int_equal(
-			stoai_hashmap_check(rd, stoa_type_of(numbers), m),
-			-EBADMSG);
-		assert_non_null(strstr(stoa_error_text(), "H4"));
-	}
-	table[3] = 0;
-	assert_sound(f, stoa_type_of(numbers), m);
-}
-
 static void
 test_dump(void **state)
 {
@@ -1018,8 +878,6 @@ main(void)
 		TEST_(test_iterate_stale),
 		TEST_(test_failed),
 		TEST_(test_wrong_type),
-		TEST_(test_damage),
-		TEST_(test_check_texts),
 		TEST_(test_dump),
 	};
 

@@ -10,8 +10,6 @@ enum {
 	MIB = 1 << 20
 };
 
-#define FULL UINT64_MAX
-
 static struct heap_fixture *f;
 
 static int
@@ -246,6 +244,8 @@ relax_lets_others_in(void **state)
 	assert_int_equal(bits_of(f, 1)->alloc, 1);
 	fixture_check(f, __LINE__);
 	assert_int_equal(fixture_alloc(f, 1, 64), a + 64);
+	/* region 1 is named yet, 0 is not */
+	assert_int_equal(f->seat[0].slot->regions, 2);
 	/* and who relaxed goes on with what he has */
 	assert_int_equal(fixture_alloc(f, 0, 96), b + 96);
 	assert_int_equal(span_of(f, fixture_alloc(f, 0, 64)), 2);

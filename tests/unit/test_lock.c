@@ -365,8 +365,7 @@ condition_words(void **state)
 	stoai_cond_mark(seg, &at->c, false);
 	assert_int_equal(at->c.seq_, 6); /* nobody does: the bit is gone */
 	ticket = stoai_cond_arrive(seat, &at->c);
-	assert_int_equal(
-		stoai_cond_sleep(seat, &at->c, ticket, stoa_in_ms(10)),
+	assert_int_equal(stoai_cond_sleep(seat, &at->c, ticket, stoa_in_ms(10)),
 		-ETIMEDOUT);
 	stoai_cond_mark(seg, &at->c, true);
 	stoai_cond_wake(seg, stoai_off(seg, &at->c), true);

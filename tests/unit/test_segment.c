@@ -524,8 +524,8 @@ geometry(void **state)
 			bad.sum = stoai_geometry_sum(&bad);
 			if (at == 92) /* padding */
 				continue;
-			assert_int_equal(
-				stoai_geometry_check(&bad, "t", true), -EBADMSG);
+			assert_int_equal(stoai_geometry_check(&bad, "t", true),
+				-EBADMSG);
 		}
 	}
 }

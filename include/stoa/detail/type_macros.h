@@ -1,31 +1,63 @@
 /* SPDX-License-Identifier: BSL-1.0 */
-/* STOA_TYPE and STOA_TYPE_OPAQUE. */
+/*
+ * STOA_TYPE and STOA_TYPE_OPAQUE: a description as constant data, and three kinds
+ * of compile error.
+ *
+ *	STOA_TYPE(order, id, (fills, levels), (next, order, own))
+ *	    enum stoa_pinned_order    does a lock lie in it? then it must not move
+ *	    enum stoa_owning_order    does it own memory? then it must not be copied
+ *	    stoa_fields_order[]       one stoa_field for each argument
+ *	    stoa_type_order           the stoa_type
+ *
+ * Each of these is made by going over the arguments once (STOA_EACH_): a word is a
+ * plain field (..._0), something in parentheses a typed one (..._1), which is told
+ * by its number of parts (..._TYPED_3, ..._TYPED_4). Errors are made where the
+ * offset is computed, so that they name type and field: a pointer; a kind that
+ * cannot be found out; a type that is not the field's.
+ *
+ * C finds kinds with _Generic, C++ with templates; what is described is the same.
+ */
 #ifndef STOA_DETAIL_TYPE_MACROS_H
 #define STOA_DETAIL_TYPE_MACROS_H
 
-#define STOA_TYPE(T, ...) \
-	enum { stoa_pinned_##T = 0 STOA_EACH_(STOA_PINNED_, T, __VA_ARGS__), stoa_owning_##T = 0 STOA_EACH_(STOA_OWNING_, T, __VA_ARGS__) }; \
-	STOA_TYPE_DECLARE(T); \
-	static const stoa_field stoa_fields_##T[] = { STOA_EACH_(STOA_FIELD_, T, __VA_ARGS__) }; \
-	STOA_TYPE_DEFINE_(T) = { #T, (uint32_t)sizeof(T), (uint32_t)STOA_ALIGNOF_(T), STOA_KIND_STRUCT, 0, \
-		stoa_fields_##T, sizeof stoa_fields_##T / sizeof stoa_fields_##T[0], NULL, NULL }
+/* ---- the description ---------------------------------------------------------- */
 
-/* Bytes without fields: you promise that no pointer, lock or reference is inside. Dumped as hex. */
+#define STOA_TYPE(T, ...) \
+	enum { \
+		stoa_pinned_##T = 0 STOA_EACH_(STOA_PINNED_, T, __VA_ARGS__), \
+		stoa_owning_##T = 0 STOA_EACH_(STOA_OWNING_, T, __VA_ARGS__) \
+	}; \
+	STOA_TYPE_DECLARE(T); \
+	static const stoa_field stoa_fields_##T[] = { \
+		STOA_EACH_(STOA_FIELD_, T, __VA_ARGS__) \
+	}; \
+	STOA_TYPE_DEFINE_(T) = { #T, (uint32_t)sizeof(T), (uint32_t)STOA_ALIGNOF_(T), \
+		STOA_KIND_STRUCT, 0, \
+		stoa_fields_##T, sizeof stoa_fields_##T / sizeof stoa_fields_##T[0], \
+		NULL, NULL }
+
+/* Bytes without fields: you promise that no pointer, lock or reference is inside.
+ * Dumped as hex. */
 #define STOA_TYPE_OPAQUE(T) \
 	enum { stoa_pinned_##T = 0, stoa_owning_##T = 0 }; \
 	STOA_TYPE_DECLARE(T); \
-	STOA_TYPE_DEFINE_(T) = { #T, (uint32_t)sizeof(T), (uint32_t)STOA_ALIGNOF_(T), STOA_KIND_OPAQUE, 0, NULL, 0, NULL, NULL }
+	STOA_TYPE_DEFINE_(T) = { #T, (uint32_t)sizeof(T), (uint32_t)STOA_ALIGNOF_(T), \
+		STOA_KIND_OPAQUE, 0, NULL, 0, NULL, NULL }
 
-/* STOA_TYPE_DECLARE(T): for two types that refer to each other, before the first STOA_TYPE */
+/* STOA_TYPE_DECLARE(T): for two types that refer to each other, before the first
+ * STOA_TYPE */
 #ifndef __cplusplus
 #define STOA_TYPE_DECLARE(T)  STOA_UNUSED_ static const stoa_type stoa_type_##T
 #define STOA_TYPE_DEFINE_(T)  static const stoa_type stoa_type_##T
 #else
 #define STOA_TYPE_DECLARE(T) \
 	struct stoa_described_##T { static const stoa_type type; }; \
-	STOA_UNUSED_ static constexpr const stoa_type &stoa_type_##T = stoa_described_##T::type
+	STOA_UNUSED_ static constexpr const stoa_type &stoa_type_##T = \
+		stoa_described_##T::type
 #define STOA_TYPE_DEFINE_(T)  inline const stoa_type stoa_described_##T::type
 #endif
+
+/* ---- going over the arguments -------------------------------------------------- */
 
 #define STOA_FIELD_(T, x)   STOA_CAT(STOA_FIELD_, STOA_IS_PAREN_(x))(T, x)
 #define STOA_FIELD_0(T, m)  STOA_FIELD_PLAIN_(T, m),
@@ -54,6 +86,8 @@
 
 #define STOA_MEMBER_(T, m) (((T *)0)->m)
 
+/* ---- kinds and errors: C -------------------------------------------------------- */
+
 #ifndef __cplusplus
 
 #define STOA_ALIGNOF_(T) _Alignof(T)
@@ -80,18 +114,22 @@
 
 #define STOA_OWNING_PLAIN_(m) _Generic((m), STOA_ONE_OR_MANY_(stoa_str, 1), default: 0)
 
-/* The type of a by-value parameter: T; for a T that owns memory one that nothing converts to, so a call says why not. */
+/* The type of a by-value parameter: T; for a T that owns memory one that nothing
+ * converts to, so that a call says why not. */
 struct stoa_it_owns_memory_so_fill_it_in_place { char stoa_; };
 #define STOA_BY_VALUE_(T) __typeof__(*__builtin_choose_expr(STOA_CAT(stoa_owning_, T), \
 	(struct stoa_it_owns_memory_so_fill_it_in_place *)0, (T *)0))
 
 /* a pointer, and not an array (which decays to one) */
 #define STOA_CLASS_IS_POINTER_(m) (__builtin_classify_type(m) == 5)
-#define STOA_IS_POINTER_(m) (STOA_CLASS_IS_POINTER_(m) && __builtin_types_compatible_p(__typeof__(m), \
-	__typeof__(&*__builtin_choose_expr(STOA_CLASS_IS_POINTER_(m), (m), (char *)0))))
+#define STOA_IS_POINTER_(m) \
+	(STOA_CLASS_IS_POINTER_(m) && __builtin_types_compatible_p(__typeof__(m), \
+		__typeof__(&*__builtin_choose_expr( \
+			STOA_CLASS_IS_POINTER_(m), (m), (char *)0))))
 
 /* m is an F or an array of F */
-#define STOA_IS_INSIDE_(m, F) _Generic((m), F: 1, F *: _Generic(&(m), F **: 0, default: 1), default: 0)
+#define STOA_IS_INSIDE_(m, F) \
+	_Generic((m), F: 1, F *: _Generic(&(m), F **: 0, default: 1), default: 0)
 
 /* 0, or a compile error that says why */
 #define STOA_REQUIRE_(c, text) (0 * sizeof(struct { int stoa_; _Static_assert(c, text); }))
@@ -99,8 +137,10 @@ struct stoa_it_owns_memory_so_fill_it_in_place { char stoa_; };
 #define STOA_FIELD_PLAIN_(T, m) { #m, \
 	(uint32_t)(offsetof(T, m) \
 		+ STOA_REQUIRE_(!STOA_IS_POINTER_(STOA_MEMBER_(T, m)), \
-			"STOA_TYPE(" #T "): '" #m "' is a pointer, which means nothing in another process; use STOA_REF or stoa_str") \
-		+ STOA_REQUIRE_(STOA_KIND_OF_(STOA_MEMBER_(T, m)) != STOA_KIND_UNKNOWN || STOA_IS_POINTER_(STOA_MEMBER_(T, m)), \
+			"STOA_TYPE(" #T "): '" #m "' is a pointer, which means nothing in " \
+			"another process; use STOA_REF or stoa_str") \
+		+ STOA_REQUIRE_(STOA_KIND_OF_(STOA_MEMBER_(T, m)) != STOA_KIND_UNKNOWN \
+				|| STOA_IS_POINTER_(STOA_MEMBER_(T, m)), \
 			"STOA_TYPE(" #T "): give the type of '" #m "' as (" #m ", type)")), \
 	(uint32_t)sizeof(STOA_MEMBER_(T, m)), STOA_KIND_OF_(STOA_MEMBER_(T, m)), NULL }
 
@@ -110,11 +150,14 @@ struct stoa_it_owns_memory_so_fill_it_in_place { char stoa_; };
 	(uint32_t)sizeof(STOA_MEMBER_(T, m)), STOA_KIND_STRUCT, &stoa_type_##F }
 
 #define STOA_FIELD_LINK_(T, m, F, k) { #m, \
-	(uint32_t)(offsetof(T, m) + STOA_REQUIRE_(!STOA_IS_POINTER_(STOA_MEMBER_(T, m)) && sizeof(STOA_MEMBER_(T, m)) % 8 == 0, \
+	(uint32_t)(offsetof(T, m) + STOA_REQUIRE_(!STOA_IS_POINTER_(STOA_MEMBER_(T, m)) \
+			&& sizeof(STOA_MEMBER_(T, m)) % 8 == 0, \
 		"STOA_TYPE(" #T "): '" #m "' is not a STOA_REF(" #F ")")), \
 	(uint32_t)sizeof(STOA_MEMBER_(T, m)), k, &stoa_type_##F }
 
-#else /* C++ */
+/* ---- kinds and errors: C++ ------------------------------------------------------ */
+
+#else
 
 #define STOA_ALIGNOF_(T) alignof(T)
 
@@ -124,10 +167,15 @@ template <class M> struct stoa_kind_of_ {
 	static constexpr stoa_kind kind = STOA_KIND_UNKNOWN;
 	static constexpr bool pointer = false, pinned = false;
 };
-template <class M> struct stoa_kind_of_<M *> : stoa_kind_of_<void> { static constexpr bool pointer = true; };
+template <class M> struct stoa_kind_of_<M *> : stoa_kind_of_<void> {
+	static constexpr bool pointer = true;
+};
 template <class M, size_t n> struct stoa_kind_of_<M[n]> : stoa_kind_of_<M> {};
-#define STOA_KIND_CXX_(T, k, p) template <> struct stoa_kind_of_<T> { \
-	static constexpr stoa_kind kind = k; static constexpr bool pointer = false, pinned = p; }
+#define STOA_KIND_CXX_(T, k, p) \
+	template <> struct stoa_kind_of_<T> { \
+		static constexpr stoa_kind kind = k; \
+		static constexpr bool pointer = false, pinned = p; \
+	}
 STOA_KIND_CXX_(bool, STOA_KIND_BOOL, false);          STOA_KIND_CXX_(char, STOA_KIND_CHAR, false);
 STOA_KIND_CXX_(signed char, STOA_KIND_I8, false);     STOA_KIND_CXX_(unsigned char, STOA_KIND_U8, false);
 STOA_KIND_CXX_(short, STOA_KIND_I16, false);          STOA_KIND_CXX_(unsigned short, STOA_KIND_U16, false);
@@ -148,25 +196,33 @@ template <class F, size_t n> struct stoa_inside_<F[n], F>      { static constexp
 
 template <class M> constexpr stoa_field stoa_field_plain_(const char *name, size_t offset)
 {
-	static_assert(!stoa_kind_of_<M>::pointer, "a pointer means nothing in another process; use STOA_REF or stoa_str");
-	static_assert(stoa_kind_of_<M>::pointer || stoa_kind_of_<M>::kind != STOA_KIND_UNKNOWN, "give the type as (field, type)");
+	static_assert(!stoa_kind_of_<M>::pointer,
+		"a pointer means nothing in another process; use STOA_REF or stoa_str");
+	static_assert(stoa_kind_of_<M>::pointer || stoa_kind_of_<M>::kind != STOA_KIND_UNKNOWN,
+		"give the type as (field, type)");
 	return { name, (uint32_t)offset, (uint32_t)sizeof(M), stoa_kind_of_<M>::kind, nullptr };
 }
-template <class M, class F> constexpr stoa_field stoa_field_inside_(const char *name, size_t offset, const stoa_type *type)
+template <class M, class F>
+constexpr stoa_field stoa_field_inside_(const char *name, size_t offset, const stoa_type *type)
 {
 	static_assert(stoa_inside_<M, F>::yes, "the field is not of that type");
 	return { name, (uint32_t)offset, (uint32_t)sizeof(M), STOA_KIND_STRUCT, type };
 }
-template <class M> constexpr stoa_field stoa_field_link_(const char *name, size_t offset, stoa_kind kind, const stoa_type *type)
+template <class M>
+constexpr stoa_field stoa_field_link_(
+	const char *name, size_t offset, stoa_kind kind, const stoa_type *type)
 {
-	static_assert(!stoa_kind_of_<M>::pointer && sizeof(M) % 8 == 0, "the field is not a STOA_REF");
+	static_assert(!stoa_kind_of_<M>::pointer && sizeof(M) % 8 == 0,
+		"the field is not a STOA_REF");
 	return { name, (uint32_t)offset, (uint32_t)sizeof(M), kind, type };
 }
 }
 #define STOA_OWNING_PLAIN_(m) STOA_OWNING_CXX_(decltype(m))
 #define STOA_OWNING_CXX_(M)   (int)(stoa_kind_of_<std::remove_reference_t<M>>::kind == STOA_KIND_STR)
 struct stoa_it_owns_memory_so_fill_it_in_place { char stoa_; };
-#define STOA_BY_VALUE_(T) std::conditional_t<(bool)STOA_CAT(stoa_owning_, T), stoa_it_owns_memory_so_fill_it_in_place, T>
+#define STOA_BY_VALUE_(T) \
+	std::conditional_t<(bool)STOA_CAT(stoa_owning_, T), \
+		stoa_it_owns_memory_so_fill_it_in_place, T>
 #define STOA_PINNED_PLAIN_(m) STOA_PINNED_CXX_(decltype(m))
 #define STOA_PINNED_CXX_(M)   (int)stoa_kind_of_<std::remove_reference_t<M>>::pinned
 #define STOA_FIELD_PLAIN_(T, m)      stoa_field_plain_<decltype(T::m)>(#m, offsetof(T, m))
