@@ -10,10 +10,9 @@ enum {
 };
 
 /*
- * A number, bool or char as JSON would have it, without quotes that it may need.
- * Returns whether JSON needs quotes (char, and what is no number: NaN). The shortest text that
- * reads back as the same number. kind: one of STOA_KIND_BOOL to STOA_KIND_F64,
- * not STOA_KIND_CHAR.
+ * A number or bool, without quotes; the shortest text that reads back as the
+ * same number. True: JSON needs quotes around it, since it is no number (NaN).
+ * kind: STOA_KIND_BOOL to STOA_KIND_F64, but not STOA_KIND_CHAR.
  */
 bool
 stoai_json_number(stoa_kind kind, const void *p, char buf[STOAI_NUMBER_TEXT]);
