@@ -108,9 +108,9 @@ kind_of(struct request *r)
 	if (o->buffer) {
 		r->kind = STOAI_BACKING_BUFFER;
 		return (uintptr_t)o->buffer % 64 || r->name
-			       ? stoai_error(
-					 -EINVAL, "options.buffer: aligned to "
-						  "64 bytes, and no name")
+			       ? stoai_error(-EINVAL,
+					 "options.buffer: aligned to "
+					 "64 bytes, and no name")
 			       : 0;
 	}
 	if (r->flags & STOA_LOCAL) {
@@ -126,9 +126,9 @@ kind_of(struct request *r)
 	}
 	if (!r->name) {
 		r->kind = STOAI_BACKING_MEMFD;
-		return !create ? stoai_error(
-					 -EINVAL, "without a name a segment "
-						  "can only be created")
+		return !create ? stoai_error(-EINVAL,
+					 "without a name a segment "
+					 "can only be created")
 			       : 0;
 	}
 	r->kind =
