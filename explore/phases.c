@@ -15,6 +15,7 @@
  * unit kills its child, the parent starts another that leaves out all units up to
  * that one.
  */
+#include <unistd.h>
 #include "explore/death.h"
 #include "explore/explorer.h"
 
@@ -54,6 +55,7 @@ static int
 open_segment(struct stoai_explorer *x)
 {
 	stoa_segment_options options = {.struct_size = sizeof options};
+	int rc;
 
 	if (x->c->options)
 		options = *x->c->options;
@@ -69,8 +71,16 @@ open_segment(struct stoai_explorer *x)
 			"%s: options: a limit of at most 4 MiB, 4 to 62 "
 			"threads, no fd, no buffer",
 			x->c->name);
-	return stoa_segment_open(
-		NULL, STOA_CREATE | STOA_LOCAL, &options, &x->seg);
+	if (!(x->flags & STOA_EXPLORE_FILE))
+		return stoa_segment_open(
+			NULL, STOA_CREATE | STOA_LOCAL, &options, &x->seg);
+	/* libc's list would keep entries of threads that are forgotten */
+	options.without |= STOA_WITHOUT_TOKENS;
+	rc = stoa_segment_open(NULL, STOA_CREATE, &options, &x->seg);
+	/* all of it may be looked at, also where nothing is yet */
+	if (!rc && ftruncate(x->seg->fd, (off_t)x->seg->size))
+		rc = stoai_explore_error(-errno, "%s: no file", x->c->name);
+	return rc;
 }
 
 /*

@@ -94,7 +94,9 @@ enum { /* flags of stoa_explore_run */
 	STOA_EXPLORE_SAMPLE      = 1 << 5, /* inside recovery: of every fourth image */
 	STOA_EXPLORE_STEP_ALL    = 1 << 6, /* single step recovery too, instead of
 	                                      trapping its stores: slower, same images */
-	STOA_EXPLORE_LOOSE       = 1 << 7  /* op's result and state after a recovery
+	STOA_EXPLORE_FILE        = 1 << 7, /* the segment is in a file of tmpfs, so it
+	                                      grows and is trimmed like one */
+	STOA_EXPLORE_LOOSE       = 1 << 8  /* op's result and state after a recovery
 	                                      need not be those of the first run */
 };
 

@@ -178,7 +178,7 @@ check_grown(stoa_segment *seg, void *user)
 	return data_check(seg, user);
 }
 
-#define SEGMENT(title, calls, prepare_, op_) \
+#define SEGMENT(title, calls, prepare_, op_, flags_) \
  { \
   .explore = {.name = title, \
 	  .setup = data_setup, \
@@ -189,37 +189,51 @@ check_grown(stoa_segment *seg, void *user)
 	  .others = data_side_others, \
 	  .other_count = COUNT(data_side_others), \
 	  .user = &(struct test){.fill = NULL}}, \
-  COVERS(calls) \
+  COVERS(calls), .flags = flags_ \
  }
 
+#define GROWTH(title, flags_) \
+ { \
+  .explore = {.name = title, \
+	  .options = STOA_SEGMENT_OPTIONS(.size = 64 << 10, \
+		  .limit = 192 << 10, .threads = 6), \
+	  .setup = setup_full, \
+	  .op = data_op, \
+	  .check = check_grown, \
+	  .state = data_state, \
+	  .others = data_others, \
+	  .other_count = COUNT(data_others), \
+	  .user = &(struct test){.fill = nearly_full, .body = grow}}, \
+  COVERS("stoa_new"), .flags = flags_ \
+ }
+
+enum {
+	FILE_TOO = STOA_EXPLORE_FILE
+};
+
 static const struct crash_case cases[] = {
-	SEGMENT("stoa_segment_attach", "stoa_segment_attach", detached, attach),
+	SEGMENT("stoa_segment_attach", "stoa_segment_attach", detached, attach,
+		0),
+	SEGMENT("stoa_segment_attach, in a file", "stoa_segment_attach",
+		detached, attach, FILE_TOO),
 	SEGMENT("stoa_segment_attach_until", "stoa_segment_attach_until",
-		detached, attach_until),
-	SEGMENT("stoa_segment_detach", "stoa_segment_detach", busy, detach),
+		detached, attach_until, 0),
+	SEGMENT("stoa_segment_detach", "stoa_segment_detach", busy, detach, 0),
+	SEGMENT("stoa_segment_detach, in a file", "stoa_segment_detach", busy,
+		detach, FILE_TOO),
 	SEGMENT("stoa_segment_detach, tx open", "stoa_segment_detach", NULL,
-		detach_open),
+		detach_open, 0),
 	SEGMENT("stoa_segment_recover", "stoa_segment_recover", somebody_died,
-		recover),
+		recover, 0),
 	SEGMENT("stoa_thread_recover", "stoa_thread_recover", left_open,
-		thread_recover),
-	SEGMENT("stoa_segment_trim", "stoa_segment_trim", busy, trim),
-	SEGMENT("stoa_segment_check", "stoa_segment_check", NULL, check),
-	SEGMENT("stoa_segment_leaked", "stoa_segment_leaked", NULL, leaked),
-	{
-		.explore = {.name = "growth by allocation",
-			.options = STOA_SEGMENT_OPTIONS(.size = 64 << 10,
-				.limit = 192 << 10, .threads = 6),
-			.setup = setup_full,
-			.op = data_op,
-			.check = check_grown,
-			.state = data_state,
-			.others = data_others,
-			.other_count = COUNT(data_others),
-			.user = &(struct test){.fill = nearly_full,
-				.body = grow}},
-		COVERS("stoa_new"),
-	},
+		thread_recover, 0),
+	SEGMENT("stoa_segment_trim", "stoa_segment_trim", busy, trim, 0),
+	SEGMENT("stoa_segment_trim, in a file", "stoa_segment_trim", busy, trim,
+		FILE_TOO),
+	SEGMENT("stoa_segment_check", "stoa_segment_check", NULL, check, 0),
+	SEGMENT("stoa_segment_leaked", "stoa_segment_leaked", NULL, leaked, 0),
+	GROWTH("growth by allocation", 0),
+	GROWTH("growth by allocation, in a file", FILE_TOO),
 };
 
 int
