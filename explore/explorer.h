@@ -60,6 +60,7 @@ struct stoai_explorer {
 	struct stoai_explore_shared *shared;
 	stoa_segment *seg;
 	struct stoai_pool pool;
+	uint32_t pool_kept; /* pages of op's images; others come and go */
 	struct stoai_view view;
 	struct stoai_images images; /* of op */
 	struct stoai_images inner;  /* of a recovery, or of a second op */

@@ -120,6 +120,25 @@ pool_intern(struct stoai_pool *pool, const char *page, uint64_t hash)
 	return id;
 }
 
+void
+stoai_pool_back(
+	struct stoai_pool *pool, struct stoai_view *view, uint32_t count)
+{
+	uint32_t mask = 2 * POOL_MAX - 1;
+
+	while (pool->count >
+		count) { /* last in, first out: no hole in a probe */
+		uint32_t id = --pool->count;
+		uint32_t at = (uint32_t)pool->hashes[id] & mask;
+
+		while (pool->table[at] != id + 1)
+			at = (at + 1) & mask;
+		pool->table[at] = 0;
+	}
+	for (uint32_t i = 0; i < view->pages; i++)
+		view->ids[i] = UINT32_MAX;
+}
+
 /* Zero what is for people only, in a copy of page number `index`. */
 static void
 scrub(const struct stoai_view *view, uint32_t index, char *page)
@@ -222,7 +241,6 @@ stoai_images_clear(struct stoai_images *images)
 			at = (at + 1) & mask;
 		images->table[at] = 0;
 	}
-	images->full = false;
 }
 
 void

@@ -51,6 +51,9 @@ int stoai_view_make(
 	struct stoai_view *view, struct stoai_pool *pool, stoa_segment *seg);
 int stoai_images_make(struct stoai_images *images, uint32_t pages);
 
+/* Forget all pages but the first `count`, and all images that have others. */
+void stoai_pool_back(
+	struct stoai_pool *pool, struct stoai_view *view, uint32_t count);
 /* Any byte other than last seen? */
 bool stoai_view_differs(const struct stoai_view *view);
 /* See all of it again; true: its identity is another now. No allocation. */

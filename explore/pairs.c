@@ -172,6 +172,7 @@ pairs_of(struct stoai_explorer *x, uint32_t image, uint32_t other,
 
 	if (!stoai_explore_unit(x, STOAI_PHASE_PAIRS, image, other))
 		return;
+	stoai_pool_back(&x->pool, &x->view, x->pool_kept);
 	second.a = stoai_explore_put(x, &x->images, image);
 	if (stoai_step(&x->stepper, &x->inner, STOAI_STEP_STORES, second_acts,
 		    &second, &last)) {

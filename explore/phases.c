@@ -36,7 +36,7 @@ stoai_explore_unit(struct stoai_explorer *x, enum stoai_explore_phase phase,
 {
 	struct stoai_place *place = &x->shared->place;
 
-	if (++x->unit <= x->shared->resume ||
+	if (++x->unit <= x->shared->resume || x->pool.full || x->inner.full ||
 		x->shared->result.failures >= FAILURES_MAX)
 		return false;
 	x->shared->unit = x->unit;
@@ -139,6 +139,16 @@ plain_op(void *explorer)
 	return x->c->op(x->seg, x->c->user);
 }
 
+static int
+room_left(const struct stoai_explorer *x)
+{
+	return x->images.full || x->inner.full || x->pool.full
+		       ? stoai_explore_error(-EOVERFLOW,
+				 "%s: too many images; make the case smaller",
+				 x->c->name)
+		       : 0;
+}
+
 /* The first run, stepped, and its images. */
 static int
 step_op(struct stoai_explorer *x)
@@ -153,11 +163,8 @@ step_op(struct stoai_explorer *x)
 		plain_op, x, &x->final);
 	result->instructions = x->stepper.steps;
 	result->images = x->images.count;
-	if (x->images.full || x->pool.full)
-		return stoai_explore_error(-EOVERFLOW,
-			"%s: too many images; make the case smaller",
-			x->c->name);
-	return 0;
+	x->pool_kept = x->pool.count;
+	return room_left(x);
 }
 
 /* The states after op, and after one more; from the image it ended in. */
@@ -279,6 +286,7 @@ nested_image(struct stoai_explorer *x, uint32_t image)
 
 	if (!stoai_explore_unit(x, STOAI_PHASE_NESTED, image, UINT32_MAX))
 		return;
+	stoai_pool_back(&x->pool, &x->view, x->pool_kept);
 	stoai_expect_add(&expect, x->before);
 	stoai_expect_add(&expect, x->after);
 	stoai_death_mark(x->seg, stoai_explore_put(x, &x->images, image));
@@ -335,5 +343,5 @@ stoai_explore_child(struct stoai_explorer *x)
 				survivor_image(x, i, k);
 	if (!(x->flags & STOA_EXPLORE_NO_PAIRS))
 		stoai_explore_pairs(x);
-	return 0;
+	return room_left(x);
 }

@@ -108,6 +108,8 @@ on_fault(int number, siginfo_t *info, void *context)
 	active->watch->fault_at = (uintptr_t)regs[REG_RIP];
 	active->watch->fault_on = (uintptr_t)info->si_addr;
 	(void)sigaction(number, &fatal, NULL);
+	if (info->si_code <= 0) /* sent, so returning does not repeat it */
+		(void)raise(number);
 	regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
 }
 

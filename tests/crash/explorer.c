@@ -155,11 +155,11 @@ in_the_middle(const data *d)
 static int
 crashing_check(stoa_segment *seg, void *user)
 {
-	volatile int *volatile nowhere = NULL;
+	volatile uintptr_t nowhere = 64; /* no page is there */
 
 	(void)seg;
 	if (in_the_middle(((struct test *)user)->d))
-		*nowhere = 1;
+		*(volatile int *)nowhere = 1;
 	return 0;
 }
 
