@@ -137,7 +137,7 @@ enum {                        /* lane.state */
 /* A thread's log and locks. Nobody else touches it while its token is held. */
 struct stoai_lane {
 	uint32_t state;
-	uint32_t pad;
+	uint32_t taken; /* words claimed so far: between intent and claim + 1 */
 	uint64_t cursor; /* end of the log; its start: empty */
 	uint64_t done;   /* FREEING: up to here the frees are made */
 	uint64_t held[STOAI_HELD_MAX];

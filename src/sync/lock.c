@@ -147,6 +147,21 @@ read_leave(stoa_segment *seg, uint64_t *entry, stoa_rwlock *l)
 	a64_store_release(entry, 0);
 }
 
+/*
+ * The intent is listed, the word not yet touched: I1. Counted, so that who finds
+ * the word ours and the lock not listed knows that he looked twice (word.c).
+ */
+static void
+intend(struct stoai_seat *seat, uint64_t *entry, uint64_t held)
+{
+	struct stoai_lane *lane = seat->lane;
+
+	a64_store_release(entry, held);
+	stoai_kill_fence();
+	a32_store_release(&lane->taken, lane->taken + 1);
+	stoai_kill_fence();
+}
+
 static int
 read_lock_behind(struct stoai_seat *seat, uint64_t *entry, stoa_rwlock *l,
 	uint64_t deadline)
@@ -154,7 +169,7 @@ read_lock_behind(struct stoai_seat *seat, uint64_t *entry, stoa_rwlock *l,
 	uint64_t off = stoai_off(seat->seg, l);
 	int rc;
 
-	a64_store_kill(entry, off | STOAI_HELD_EXCLUSIVE);
+	intend(seat, entry, off | STOAI_HELD_EXCLUSIVE);
 	rc = stoai_word_lock(
 		seat, &l->word_, off | STOAI_HELD_SHARED, deadline);
 	if (rc)
@@ -240,7 +255,7 @@ stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
 	if (mode == STOAI_MODE_SHARED) {
 		rc = read_lock(seat, entry, lock, deadline);
 	} else {
-		a64_store_kill(entry, off | mode); /* the intent: I1 */
+		intend(seat, entry, off | mode);
 		rc = mode == STOAI_MODE_MUTEX
 			     ? stoai_word_lock(seat,
 				       &((stoa_mutex *)lock)->word_, off | mode,

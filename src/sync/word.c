@@ -40,13 +40,15 @@ stoai_lane_lists(const stoa_segment *seg, uint32_t slot, uint64_t held)
 
 /* Does the slot list the lock at all, whatever the mode? */
 static bool
-lane_names(const stoa_segment *seg, uint32_t slot, uint64_t held)
+lane_names(const struct stoai_lane *lane, uint64_t held)
 {
 	uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
 
-	return stoai_lane_lists(seg, slot, off | STOAI_HELD_EXCLUSIVE) ||
-	       stoai_lane_lists(seg, slot, off | STOAI_HELD_MUTEX) ||
-	       stoai_lane_lists(seg, slot, off | STOAI_HELD_SHARED);
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
+		if ((a64_load_seq_cst(&lane->held[k]) &
+			    ~(uint64_t)STOAI_HELD_MODE) == off)
+			return true;
+	return false;
 }
 
 static int
@@ -87,17 +89,23 @@ owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 	return 0;
 }
 
-/* After a tick: a word that names somebody who does not list it, twice, is damage. */
+/*
+ * After a tick: a word that names somebody who does not list it is damage. That
+ * the word is the same before and after proves nothing, since he may have given
+ * the lock up and taken it again; that he has claimed no word meanwhile does:
+ * each claim is counted after its intent is listed and before its word is written.
+ */
 static bool
 owner_lists(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t owner,
 	uint64_t held)
 {
-	for (int look = 0; look < 2; look++)
-		if (lane_names(seg, owner, held) ||
-			(a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) !=
-				(w & ~STOAI_WORD_WAITERS))
-			return true;
-	return false;
+	const struct stoai_lane *lane = stoai_lane_at(seg, owner);
+	uint32_t taken = a32_load_acquire(&lane->taken);
+
+	return lane_names(lane, held) ||
+	       (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) !=
+		       (w & ~STOAI_WORD_WAITERS) ||
+	       a32_load_acquire(&lane->taken) != taken;
 }
 
 static int
