@@ -47,7 +47,7 @@ stoai_committed(stoa_segment *seg)
 	uint64_t now = a64_load_acquire(&stoai_header(seg)->committed);
 	struct stat st;
 
-	if (now == seg->committed)
+	if (now == a64_load_relaxed(&seg->committed))
 		return now;
 	if (now > seg->size)
 		now = seg->size;

@@ -139,11 +139,12 @@ uint64_t stoai_committed(stoa_segment *seg);
 static inline bool
 stoai_in_heap(stoa_segment *seg, uint64_t off, uint64_t size)
 {
-	if (stoai_unlikely(off < seg->heap_off || size > seg->committed ||
-			   off > seg->committed - size)) {
-		uint64_t now = stoai_committed(seg);
+	uint64_t end = a64_load_relaxed(&seg->committed);
 
-		return off >= seg->heap_off && size <= now && off <= now - size;
+	if (stoai_unlikely(
+		    off < seg->heap_off || size > end || off > end - size)) {
+		end = stoai_committed(seg);
+		return off >= seg->heap_off && size <= end && off <= end - size;
 	}
 	return true;
 }

@@ -12,6 +12,9 @@
 #include "sync/word.h"
 
 enum {
+	FINI_YIELDS =
+		64, /* then it sleeps: who is to let go may be of lower priority */
+	FINI_PAUSE_NS = 50 * 1000,
 	FINI_USED_NS = 10 * 1000 * 1000,
 	FINI_LEAVING_NS = 1000 * 1000 * 1000
 };
@@ -141,7 +144,7 @@ static int
 slot_fini(stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 {
 	uint64_t began = 0;
-	int rc;
+	int rc, yields = 0;
 
 	while ((rc = slot_uses(seg, s, from, size)) != 0) {
 		uint64_t now = stoai_os_now();
@@ -164,7 +167,10 @@ slot_fini(stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 				"use by "
 				"slot %u (pid %u)",
 				stoai_name(seg), s, stoai_slot_at(seg, s)->pid);
-		stoai_os_yield();
+		if (yields++ < FINI_YIELDS)
+			stoai_os_yield();
+		else
+			stoai_os_sleep(FINI_PAUSE_NS);
 	}
 	return 0;
 }
