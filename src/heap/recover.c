@@ -16,6 +16,7 @@
 #include "heap/heap.h"
 #include "heap/run.h"
 #include "heap/slab.h"
+#include "segment/recover.h"
 
 static int
 slab_bury(stoa_segment *seg, uint32_t slot, uint64_t span)
@@ -66,6 +67,9 @@ stoai_heap_recover(stoa_segment *seg, uint32_t slot)
 		for (; at < end && !rc; at++) {
 			uint64_t word = stoai_span_load(seg, at);
 
+			if (stoai_span_state(word) == STOAI_SPAN_SLAB ||
+				stoai_span_state(word) == STOAI_SPAN_LARGE)
+				stoai_recover_at(seg, slot, at);
 			if (stoai_span_state(word) == STOAI_SPAN_SLAB)
 				rc = slab_bury(seg, slot, at);
 			else if (stoai_span_state(word) == STOAI_SPAN_LARGE)

@@ -110,7 +110,7 @@ struct stoai_slot {
 	uint64_t pid_namespace;
 	uint64_t since_ns, waiting_since_ns;
 	uint32_t paged;    /* its lane has memory; set once */
-	uint32_t step;     /* of its recovery */
+	uint32_t step;     /* of its recovery, and how far it has come */
 	uint64_t progress; /* where the last try began */
 	uint8_t pad[128 - 96];
 };

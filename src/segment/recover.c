@@ -5,8 +5,8 @@
  *
  *	own the token   byte, then the word from OWNER_DIED to ours, on our list:
  *	                if we die here the kernel marks the same word again
- *	tries + 1       at the fourth without any progress: quarantine, so that a lane that kills its
- *	                recoverers does not kill them all
+ *	tries + 1       at the fourth that begins where the three before it ended: quarantine,
+ *	                so that a lane that kills its recoverers does not kill them all
  *	lane            undo the log, or finish what was committed   (upper.h)
  *	heap            transients free, spans anybody's             (upper.h)
  *	locks           release, wake whoever may have lost a wake-up (upper.h)
@@ -23,11 +23,13 @@
  * after a death runs at every clean end as well.
  */
 #include "segment/recover.h"
+#include "base/hash.h"
 #include "os/os.h"
 #include "segment/liveness.h"
 #include "segment/token.h"
 #include "segment/upper.h"
 
+/* The error text says why; it becomes part of the text. */
 static int
 quarantine(stoa_segment *seg, uint32_t index)
 {
@@ -41,22 +43,40 @@ quarantine(stoa_segment *seg, uint32_t index)
 		stoai_name(seg), index, slot->pid);
 }
 
+enum {
+	STEP_SHIFT = 30 /* slot.step: the step, and how far it has come */
+};
+
+void
+stoai_recover_at(stoa_segment *seg, uint32_t index, uint64_t at)
+{
+	uint32_t *step = &stoai_slot_at(seg, index)->step;
+	uint32_t now = a32_load_relaxed(step);
+
+	a32_store_kill(step, (now >> STEP_SHIFT) << STEP_SHIFT |
+				     ((uint32_t)at & ((1u << STEP_SHIFT) - 1)));
+}
+
 /* How far a recovery has come: another value is another place. */
 static uint64_t
 progress(stoa_segment *seg, uint32_t index)
 {
+	const struct stoai_slot *slot = stoai_slot_at(seg, index);
 	const struct stoai_lane *lane = stoai_lane_at(seg, index);
-	uint64_t held = 0;
+	uint64_t place[] = {a64_load_relaxed(&lane->cursor),
+		a64_load_relaxed(&lane->done), a64_load_relaxed(&slot->woken),
+		a64_load_relaxed(&slot->waiting), a32_load_relaxed(&slot->step),
+		0};
 
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
-		held += a64_load_relaxed(&lane->held[k]) != 0;
-	return a64_load_relaxed(&lane->cursor) + a64_load_relaxed(&lane->done) +
-	       ((held << 8 | stoai_slot_at(seg, index)->step) << 48);
+		place[5] += a64_load_relaxed(&lane->held[k]) != 0;
+	return stoai_hash_sum(place, sizeof place);
 }
 
 /*
- * False: three recoverers have died without coming any further, so this slot's
- * state may be what kills them. Killed recoverers that came further do not count.
+ * False: three recoverers have died at the same place, so this slot's state may be
+ * what kills them. Who is killed from outside dies anywhere: places are small,
+ * and a recoverer that came further begins the count again.
  */
 static bool
 one_try_more(stoa_segment *seg, uint32_t index)
@@ -82,16 +102,22 @@ stoai_recover_owned(stoa_segment *seg, uint32_t index)
 	int (*const step[])(stoa_segment *, uint32_t) = {
 		stoai_upper.lane, stoai_upper.heap, stoai_upper.locks};
 
-	if (!one_try_more(seg, index))
+	if (!one_try_more(seg, index)) {
+		(void)stoai_error(-ENOTRECOVERABLE,
+			"three threads have died at the same place of its "
+			"recovery (%#x)",
+			a32_load_relaxed(&slot->step));
 		return quarantine(seg, index);
+	}
 	for (uint32_t i = 0; i < STOAI_COUNT(step); i++) {
-		a32_store_kill(&slot->step, i);
+		a32_store_kill(&slot->step, i << STEP_SHIFT);
 		if (step[i](seg, index))
 			return quarantine(seg, index);
 	}
 	stoai_kill_fence();
 	a64_store_kill(&slot->waiting, 0);
 	a64_store_kill(&slot->regions, 0);
+	a32_store_kill(&slot->step, 0);
 	a32_store_release(&slot->generation,
 		(slot->generation + 1) & STOAI_GENERATION_MASK);
 	a32_store_release(&slot->state, STOAI_SLOT_FREE);
@@ -161,11 +187,16 @@ stoai_segment_usable(stoa_segment *seg)
 	if (stoai_likely(!(a32_load_relaxed(&stoai_header(seg)->flags) &
 			   STOAI_SEGMENT_DAMAGED)))
 		return 0;
+	for (uint32_t i = 0; i < seg->slot_count; i++)
+		if (a32_load_relaxed(&stoai_slot_at(seg, i)->tries) >
+			STOAI_TRIES_MAX)
+			return stoai_error(-ENOTRECOVERABLE,
+				"%s: quarantined: the work of slot %u (pid %u) "
+				"can be neither undone nor finished; what it "
+				"locked stays locked",
+				stoai_name(seg), i, stoai_slot_at(seg, i)->pid);
 	return stoai_error(-ENOTRECOVERABLE,
-		"%s: quarantined: a dead thread's work can be neither undone "
-		"nor "
-		"finished; what it locked stays locked",
-		stoai_name(seg));
+		"%s: quarantined: it says that it is damaged", stoai_name(seg));
 }
 
 int

@@ -7,4 +7,7 @@
 /* 0: the slot is free and of a new generation; its token is still the caller's. */
 int stoai_recover_owned(stoa_segment *seg, uint32_t index);
 
+/* A step has come as far as `at`, a number that grows: deaths are counted anew. */
+void stoai_recover_at(stoa_segment *seg, uint32_t index, uint64_t at);
+
 #endif

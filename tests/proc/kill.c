@@ -7,7 +7,10 @@
 
 enum {
 	STUCK_MS = 2500,
-	ROUNDS = 20
+	ROUNDS = 20,
+	LUMPS = 400,
+	RECOVERERS = 12,
+	SPIN_US = 300
 };
 
 typedef struct pair {
@@ -17,6 +20,11 @@ typedef struct pair {
 	uint64_t a, b, round;
 } pair;
 STOA_TYPE(pair, lock, mutex, changed, a, b, round);
+
+typedef struct lump { /* a span of its own */
+	uint8_t bytes[40000];
+} lump;
+STOA_TYPE(lump, bytes);
 
 static stoa_segment *seg;
 static const pair *p;
@@ -222,6 +230,75 @@ waiter_on_a_condition_dies(void **state)
 	close_pair();
 }
 
+/* Leaves much to undo. */
+static int
+hold_much(struct peer *me, void *user)
+{
+	stoa_segment *own = segment_open();
+	const pair *q = NULL;
+
+	(void)user;
+	MUST(own && !stoa_object_open(own, "pair", pair, &q));
+	STOA_TX(tx, own, &q->lock);
+	for (int i = 0; i < LUMPS; i++)
+		MUST(stoa_new(tx, lump));
+	tell(me, 'h');
+	hear(me);
+	return 1;
+}
+
+static int
+recover(struct peer *me, void *user)
+{
+	stoa_segment *own = segment_open();
+
+	(void)user;
+	tell(me, 'r');
+	return !own || stoa_segment_recover(own) < 0;
+}
+
+/* To the microsecond, as no sleep is. */
+static void
+spin_us(unsigned us)
+{
+	struct timespec from, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - from.tv_sec) * 1000000 +
+			(now.tv_nsec - from.tv_nsec) / 1000 <
+		(long)us);
+}
+
+/*
+ * Recoverers are killed, one after the other, at random moments of one recovery.
+ * None of them died of what it found there, so nothing may be quarantined.
+ */
+static void
+recoverers_die(void **state)
+{
+	unsigned random = 1;
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		struct peer child = peer_start(hold_much, NULL);
+
+		assert_int_equal(hear(&child), 'h');
+		peer_kill(&child);
+		for (int k = 0; k < RECOVERERS; k++) {
+			random = random * 1103515245u + 12345u;
+			child = peer_start(recover, NULL);
+			assert_int_equal(hear(&child), 'r');
+			spin_us((random >> 16) % SPIN_US);
+			peer_kill(&child);
+		}
+		open_pair();
+		take_within_promise();
+		close_pair();
+	}
+}
+
 static int
 hammer(struct peer *me, void *user)
 {
@@ -257,7 +334,7 @@ all_die_and_it_is_opened_again(void **state)
 			assert_int_equal(hear(&child[k]), 'h');
 		ms_sleep((unsigned)i % 7);
 		for (int k = 0; k < 4; k++)
-			assert_int_equal(kill(child[k].pid, SIGKILL), 0);
+			kill(child[k].pid, SIGKILL);
 		for (int k = 0; k < 4; k++)
 			peer_kill(&child[k]);
 		open_pair();
@@ -277,6 +354,7 @@ main(void)
 		cmocka_unit_test(woken_waiter_dies),
 		cmocka_unit_test(readers_die),
 		cmocka_unit_test(waiter_on_a_condition_dies),
+		cmocka_unit_test(recoverers_die),
 		cmocka_unit_test(all_die_and_it_is_opened_again),
 	};
 
