@@ -340,9 +340,11 @@ static int
 boot_check(const struct request *r, const struct stoai_header *h)
 {
 	uint8_t now[16];
+	int rc = stoai_os_boot_id(now);
 
-	if (stoai_os_boot_id(now))
-		return stoai_error(-ENOTSUP, "this system has no boot id");
+	if (rc)
+		return stoai_error(rc, "the boot id of this system: %s",
+			stoa_strerror(rc));
 	if (!memcmp(now, h->boot_id, sizeof now) || h->clean)
 		return 0;
 	return stoai_error(-ESTALE,

@@ -40,8 +40,11 @@ scope_new(void)
 
 	if (stoai_unlikely(!self || !self->ready)) {
 		self = stoai_self_get();
-		if (!self)
+		if (!self) {
+			(void)stoai_error(-ENOMEM,
+				"no memory for a transaction of this thread");
 			return &no_memory;
+		}
 	}
 	mine = stoai_tx_self(self);
 	i = (uint32_t)__builtin_ctz(~mine->used);
