@@ -80,8 +80,11 @@ stoai_sleep(struct stoai_seat *seat, const uint32_t *word, uint32_t value,
 		     ? stoai_os_futex_wait(word, value, until)
 		     : sleep_watching(word, value,
 			       stoai_token_at(seat->seg, owner), until);
+	if (!rc)
+		return 0;
 	if (rc != -ETIMEDOUT)
-		return rc;
+		return stoai_error(rc, "%s: this system lets nobody wait: %s",
+			stoai_name(seat->seg), stoa_strerror(rc));
 	if (stoai_os_now() >= deadline)
 		return -ETIMEDOUT;
 	look_around(seat->seg, owner, *tick_ns);
