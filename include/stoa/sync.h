@@ -34,7 +34,7 @@ STOA_BEGIN_DECLS
  */
 typedef struct stoa_mutex {
 	uint32_t word_, flags_;
-} stoa_mutex;
+} STOA_ALIGNED_(8) stoa_mutex; /* slots name it by its offset and 3 bits */
 
 typedef struct stoa_rwlock {
 	uint32_t word_, flags_;
@@ -45,7 +45,7 @@ typedef struct stoa_rwlock {
 /* seq_: bit 0 somebody waits; the rest counts wake-ups and arrivals */
 typedef struct stoa_cond {
 	uint32_t seq_, pad_[3];
-} stoa_cond;
+} STOA_ALIGNED_(8) stoa_cond;
 
 /* "Who has this": names a thread for as long as it lives, not a pid. */
 typedef struct stoa_owner {

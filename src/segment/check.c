@@ -33,7 +33,8 @@ check_slot(stoa_segment *seg, uint32_t i)
 		uint64_t held = a64_load_relaxed(&lane->held[k]);
 		uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
 
-		if (held && (off >= seg->size || off < 256 || off % 4))
+		if (held && (off >= seg->size || off < 256 ||
+				    off % STOAI_LOCK_ALIGN))
 			return stoai_error(-EBADMSG,
 				"segment I5: slot %u holds a lock at %#llx", i,
 				(unsigned long long)off);

@@ -116,7 +116,8 @@ struct stoai_slot {
 };
 
 /*
- * held word: offset of the lock | STOAI_HELD_*. Stored before the lock word is
+ * held word: offset of the lock | STOAI_HELD_*, for which a lock's place has to be a
+ * multiple of STOAI_LOCK_ALIGN. Stored before the lock word is
  * touched and cleared after it was given back, so it is the intent as well.
  */
 enum {
@@ -124,7 +125,8 @@ enum {
 	STOAI_HELD_SHARED = 2,
 	STOAI_HELD_MUTEX = 3,
 	STOAI_HELD_LEAVING = 4, /* gave it up; may still touch its memory */
-	STOAI_HELD_MODE = 7
+	STOAI_HELD_MODE = 7,
+	STOAI_LOCK_ALIGN = STOAI_HELD_MODE + 1
 };
 
 enum {                        /* lane.state */
@@ -174,6 +176,10 @@ STOA_STATIC_ASSERT(offsetof(struct stoai_header, names) == 448, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_header) == STOAI_HEADER_SIZE, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_slot) == 128, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_lane) == STOAI_LANE_LOG, "");
+STOA_STATIC_ASSERT(_Alignof(stoa_rwlock) == STOAI_LOCK_ALIGN &&
+			   _Alignof(stoa_mutex) == STOAI_LOCK_ALIGN &&
+			   _Alignof(stoa_cond) == STOAI_LOCK_ALIGN,
+	"");
 STOA_STATIC_ASSERT(sizeof(stoa_rwlock) == 48 && sizeof(stoa_mutex) == 8, "");
 
 #endif

@@ -49,7 +49,8 @@ push_blockers(stoa_segment *seg, struct walk *w, uint64_t held)
 	const stoa_rwlock *l = stoai_at(seg, off);
 	uint32_t owner;
 
-	if (off % 4 || off < STOAI_STATIC_SIZE || off > seg->size - sizeof *l ||
+	if (off % STOAI_LOCK_ALIGN || off < STOAI_STATIC_SIZE ||
+		off > seg->size - sizeof *l ||
 		(off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, 8)))
 		return;
 	owner = stoai_word_slot(seg, a32_load_acquire(&l->word_));

@@ -26,7 +26,7 @@ lock_inside(stoa_segment *seg, uint64_t off, uint64_t mode)
 	uint64_t size = mode == STOAI_HELD_MUTEX ? sizeof(stoa_mutex)
 						 : sizeof(stoa_rwlock);
 
-	if (off % 4)
+	if (off % STOAI_LOCK_ALIGN)
 		return false;
 	return stoai_in_heap(seg, off, size) ||
 	       (off >= STOAI_STATIC_SIZE && off <= STOAI_HEADER_SIZE - size);
@@ -76,7 +76,8 @@ replay(stoa_segment *seg, uint64_t *word)
 {
 	uint64_t off = a64_load_relaxed(word) & ~(uint64_t)STOAI_HELD_MODE;
 
-	if (off && off % 4 == 0 && off <= seg->size - sizeof(uint32_t))
+	if (off && off % STOAI_LOCK_ALIGN == 0 &&
+		off <= seg->size - sizeof(uint32_t))
 		(void)stoai_os_futex_wake(stoai_at(seg, off), UINT32_MAX);
 	a64_store_kill(word, 0);
 }

@@ -281,7 +281,8 @@ each_wake(stoa_segment *seg, uint32_t slot, uint64_t end, bool mark)
 		if (head >> 60 != STOAI_LOG_WAKE)
 			continue;
 		off = head & STOAI_LOG_OFFSET;
-		if (off % 4 || !stoai_in_heap(seg, off, sizeof(stoa_cond)))
+		if (off % STOAI_LOCK_ALIGN ||
+			!stoai_in_heap(seg, off, sizeof(stoa_cond)))
 			return log_damaged(seg, slot, at);
 		if (mark)
 			stoai_cond_mark(seg, stoai_at(seg, off), all);

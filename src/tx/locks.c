@@ -23,9 +23,10 @@ lock_place(stoa_segment *seg, const void *lock, size_t size)
 {
 	uint64_t off = (uint64_t)((const char *)lock - seg->base);
 
-	if (off % 4 == 0 && (stoai_in_heap(seg, off, size) ||
-				    (off >= STOAI_STATIC_SIZE &&
-					    off <= STOAI_HEADER_SIZE - size)))
+	if (off % STOAI_LOCK_ALIGN == 0 &&
+		(stoai_in_heap(seg, off, size) ||
+			(off >= STOAI_STATIC_SIZE &&
+				off <= STOAI_HEADER_SIZE - size)))
 		return 0;
 	return stoai_error(-EXDEV, "%s: the lock at %p is not in this segment",
 		stoai_name(seg), lock);

@@ -74,6 +74,20 @@ sleep_idle(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 	return stoai_cond_sleep(seat, c, ticket, deadline);
 }
 
+/* It lies where a condition can lie; else recovery would not believe its record. */
+static bool
+condition_inside(stoa_tx *tx, const stoa_cond *c)
+{
+	if (!stoai_tx_inside(tx, c, sizeof *c))
+		return false;
+	if (stoai_off(tx->seg, c) % STOAI_LOCK_ALIGN == 0)
+		return true;
+	(void)stoai_tx_fail(
+		tx, stoai_error(-EFAULT, "%s: %p is no place of a condition",
+			    stoai_name(tx->seg), (const void *)c));
+	return false;
+}
+
 int
 stoa_tx_wait(stoa_tx *tx, const stoa_cond *condition, uint64_t deadline)
 {
@@ -83,7 +97,7 @@ stoa_tx_wait(stoa_tx *tx, const stoa_cond *condition, uint64_t deadline)
 	uint32_t n, ticket;
 	int rc, again;
 
-	if (!stoai_tx_writes(tx) || !stoai_tx_inside(tx, c, sizeof *c))
+	if (!stoai_tx_writes(tx) || !condition_inside(tx, c))
 		return stoa_tx_error(tx);
 	if (seat->lane->cursor != stoai_log_start(tx->seg, seat->index))
 		return stoai_tx_fail(
@@ -112,7 +126,7 @@ signal_later(stoa_tx *tx, const stoa_cond *c, uint32_t count)
 {
 	int rc;
 
-	if (!stoai_tx_writes(tx) || !stoai_tx_inside(tx, c, sizeof *c))
+	if (!stoai_tx_writes(tx) || !condition_inside(tx, c))
 		return;
 	tx->seat->busy = 1;
 	rc = stoai_lane_append(

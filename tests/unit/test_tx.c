@@ -30,6 +30,16 @@ typedef struct locked {
 } locked;
 STOA_TYPE(locked, lock);
 
+/* What stands before its locks is narrower than the words that name them. */
+typedef struct narrow {
+	uint32_t n;
+	stoa_mutex mutex;
+	uint32_t m;
+	stoa_cond changed;
+	uint32_t k;
+} narrow;
+STOA_TYPE(narrow, n, mutex, m, changed, k);
+
 typedef struct node node;
 typedef STOA_REF(node) node_ref;
 struct node {
@@ -84,6 +94,34 @@ commit_makes_true(void **state)
 	assert_int_equal(it->a, 7);
 	assert_int_equal(it->b, 3);
 	assert_string_equal(it->text, "hello");
+}
+
+/* Wherever a struct puts them: a held word has no room for an odd place. */
+static void
+locks_behind_narrow_fields(void **state)
+{
+	const narrow *o = NULL;
+	const stoa_mutex *odd_mutex;
+	const stoa_cond *odd_cond;
+
+	(void)state;
+	assert_int_equal(stoa_object_open(seg, "narrow", narrow, &o), 0);
+	for (int i = 0; i < 2; i++) {
+		STOA_TX_UNTIL(tx, stoa_in_ms(1000), seg, &o->mutex);
+		STOA_ADD(tx, o->n, 1);
+		stoa_tx_signal(tx, &o->changed);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	assert_int_equal(o->n, 2);
+	assert_int_equal(o->mutex.word_, 0);
+	/* no compiler puts one there; a wild pointer may */
+	odd_mutex = (const void *)((const char *)&o->mutex + 4);
+	odd_cond = (const void *)((const char *)&o->changed + 4);
+	assert_int_equal(STOA_DO(tx, (seg, odd_mutex), (void)tx), -EXDEV);
+	assert_int_equal(
+		STOA_DO(tx, seg, stoa_tx_signal(tx, odd_cond)), -EFAULT);
+	assert_int_equal(
+		STOA_DO(tx, seg, stoa_tx_broadcast(tx, &o->changed)), 0);
 }
 
 static void
@@ -609,6 +647,8 @@ main(void)
 			commit_makes_true, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			leaving_undoes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			locks_behind_narrow_fields, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			log_chains_and_shrinks, setup, teardown),
 		cmocka_unit_test_setup_teardown(
