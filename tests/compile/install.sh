@@ -143,4 +143,12 @@ man_pages()
 	done
 }
 try man man_pages
+# The command is built where its libraries are.
+if [ -e "$root/build/release/tools/stoa/stoa" ]; then
+	try command test -e "$(find "$prefix" -name stoa.1)"
+	try run-command "$prefix/bin/stoa" info hello
+	try completion bash -c "source '$prefix/share/bash-completion/completions/stoa'"
+else
+	echo "install/command: no command stoa was built"
+fi
 exit $failed

@@ -1,0 +1,510 @@
+# SPDX-License-Identifier: BSL-1.0
+"""Reading commands, on segments in every state; none of them changes a byte."""
+import json
+import os
+import pwd
+import random
+import signal
+import struct
+import subprocess
+import time
+
+from harness import Case, READING, STOA
+
+OWNER = pwd.getpwuid(os.geteuid()).pw_name
+
+
+def all_of(name, status=0, check=None):
+    """Every reading command on a segment, and the status that each is to have."""
+    check = status if check is None else check
+    return (((("ls",), 0), (("ls", name), 0), (("info", name), status),
+             (("info", "-l", name), status), (("check", name), check),
+             (("dump", name), status), (("dump", "--list", name), status),
+             (("locks", name), status), (("locks", "--tree", name), status)))
+
+
+class Idle(Case):
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+
+    def test_nothing_is_changed(self):
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+
+    def test_text(self):
+        for words in (("ls",), ("info", "-l", "bank"), ("dump", "bank"),
+                      ("dump", "bank", "accounts/second"),
+                      ("dump", "--list", "bank"), ("check", "bank")):
+            text = self.stoa(*words).out
+            name = "-".join(w.strip("-").replace("/", "-") for w in words)
+            # how the heap is arranged is no business of these tests
+            numbers = words[0] in ("ls", "info") or "--list" in words
+            self.expect(name, text, numbers, owner=OWNER)
+
+    def test_json(self):
+        ls, = self.json("ls")["segments"]
+        self.assertEqual((ls["name"], ls["state"], ls["threads"], ls["objects"],
+                          ls["mode"], ls["uid"]),
+                         ("bank", "idle", 0, 2, "0600", os.geteuid()))
+        info = self.json("info", "bank")
+        self.assertEqual(info["statistics"]["objects"], 2)
+        self.assertEqual(info["slots"], [])
+        self.assertEqual(
+            sum(c["used"] for c in info["heap"]), info["statistics"]["blocks"])
+        first, second = self.json("dump", "bank")["objects"]
+        self.assertEqual((first["name"], first["type"], first["size"]),
+                         ("accounts/first", "account", 312))
+        value = first["value"]
+        self.assertEqual(value["id"], 2**64 - 1)
+        self.assertEqual(value["note"], 'a "note",\n with {brackets}')
+        self.assertEqual(value["history"],
+                         [{"amount": 1, "rate": 0.5}, {"amount": -2, "rate": 1e300}])
+        self.assertEqual(value["limit"], {"day": 100})
+        self.assertEqual(value["next"]["name"], "next")
+        self.assertEqual(second["value"]["balance"], 0)
+        check = self.json("check", "bank")
+        self.assertTrue(check["sound"])
+        self.assertEqual(check["findings"], [])
+        self.assertEqual(self.json("locks", "bank")["locks"], [])
+
+    def test_domains(self):
+        self.assertEqual(self.json("ls", "--domain", "other")["segments"], [])
+        self.environment["STOA_DOMAIN"] = os.environ["STOA_DOMAIN"] = "other"
+        self.play("make", "second")
+        self.assertEqual([s["name"] for s in self.json("ls")["segments"]], ["second"])
+        del self.environment["STOA_DOMAIN"], os.environ["STOA_DOMAIN"]
+        self.assertEqual([s["name"] for s in self.json("ls")["segments"]], ["bank"])
+        self.assertEqual(
+            [(s["domain"], s["name"]) for s in self.json("ls", "--all")["segments"]],
+            [("default", "bank"), ("other", "second")])
+        self.assertEqual(self.json("info", "-D", "other", "second")["segment"], "second")
+        empty = os.path.join(self.folder, "nothing")
+        self.assertEqual(self.stoa("ls", "--directory", empty).out, "")
+
+    def test_file(self):
+        path = os.path.join(self.folder, "a.stoa")
+        self.play("make", path, "file")
+        self.assert_unchanged_by(path, *(
+            ((*words, "--file"), status)
+            for words, status in all_of(path) if words != ("ls",)))
+        self.assertEqual(
+            self.json("dump", "--file", path, "accounts/first")["objects"][0]["value"]["id"],
+            2**64 - 1)
+
+    def test_missing(self):
+        for command in ("info", "check", "dump", "locks", "recover", "rm", "ls"):
+            result = self.stoa(command, "nobody", status=8)
+            self.assertIn("nobody", result.err)
+        result = self.stoa("dump", "bank", "accounts/third", status=8)
+        self.assertIn("accounts/third", result.err)
+
+    def test_leak(self):
+        self.play("leak")
+        result = self.stoa("check", "bank", status=4)
+        self.assertIn("1 of", result.out)
+        finding, = self.json("check", "bank", status=4)["findings"]
+        self.assertEqual(finding["kind"], "leak")
+
+    def test_colours_are_for_terminals(self):
+        self.play("flag-damaged")
+
+        def on_terminal(**environment):
+            done = subprocess.run(
+                ["script", "-qec", f"{STOA} ls", "/dev/null"], check=True,
+                capture_output=True, stdin=subprocess.DEVNULL,
+                env=dict(self.environment, TERM="xterm", **environment))
+            return b"\33[" in done.stdout
+
+        self.assertNotIn("\33", self.stoa("ls").out)
+        self.assertTrue(on_terminal())
+        self.assertFalse(on_terminal(NO_COLOR="1"))
+
+
+class Live(Case):
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+
+    def test_holders_and_waiters(self):
+        """One holds, one reads, two wait: as a table, as a tree, as JSON."""
+        top = self.actor("hold-segment")
+        middle = self.actor("hold-guard-wait-segment")
+        bottom = self.actor("wait-guard")
+        self.wait_for_waiters(2)
+        self.expect("locks-table", self.stoa("locks", "bank").out,
+                    top=top.pid, middle=middle.pid, bottom=bottom.pid)
+        self.expect("locks-tree", self.stoa("locks", "--tree", "bank").out,
+                    top=top.pid, middle=middle.pid, bottom=bottom.pid)
+        rows = self.json("locks", "bank")["locks"]
+        self.assertEqual(
+            [(r["lock"], r["role"], r["mode"], r["pid"]) for r in rows],
+            [("segment", "holds", "exclusive", top.pid),
+             ("segment", "waits", "exclusive", middle.pid),
+             ("accounts/first.guard", "holds", "mutex", middle.pid),
+             ("accounts/first.guard", "waits", "mutex", bottom.pid)])
+        self.assertEqual(rows[1]["waits_for"], [rows[0]["slot"]])
+        root, = self.json("locks", "bank")["tree"]
+        self.assertEqual(root["pid"], top.pid)
+        self.assertEqual(root["waiters"][0]["pid"], middle.pid)
+        self.assertEqual(root["waiters"][0]["waiters"][0]["pid"], bottom.pid)
+        top.end()
+        middle.end()
+        bottom.end()
+
+    def test_reader_and_writer(self):
+        reader = self.actor("read-first")
+        writer = self.actor("wait-first")
+        self.wait_for_waiters(1)
+        rows = self.json("locks", "bank")["locks"]
+        self.assertEqual(
+            [(r["lock"], r["role"], r["mode"], r["pid"]) for r in rows],
+            [("accounts/first.lock", "holds", "shared", reader.pid),
+             ("accounts/first.lock", "waits", "exclusive", writer.pid)])
+        self.assertEqual(rows[1]["waits_for"], [rows[0]["slot"]])
+        reader.end()
+        writer.end()
+
+    def test_locks_in_structs_in_arrays(self):
+        self.actor("hold-desk")
+        row, = self.json("locks", "bank")["locks"]
+        self.assertEqual((row["lock"], row["mode"]),
+                         ("accounts/first.desk[1].key[1]", "mutex"))
+
+    def test_heap_of_the_living(self):
+        """Blocks that a thread caches are not used, and the sums agree."""
+        self.actor("grow-and-stay")
+        info = self.json("info", "bank")
+        self.assertGreater(info["statistics"]["cached"], 0)
+        self.assertEqual(
+            sum(c["used"] for c in info["heap"]), info["statistics"]["blocks"])
+        self.assertEqual(
+            sum(c["transient"] * c["size"] for c in info["heap"] if c["kind"] == "slab"),
+            info["statistics"]["cached"])
+        for c in info["heap"]:
+            self.assertEqual(c["blocks"], c["used"] + c["transient"] + c["free"])
+
+    def test_condition(self):
+        waiter = self.actor("wait-changed")
+        self.wait_for_waiters(1)
+        row, = self.json("locks", "bank")["locks"]
+        self.assertEqual((row["lock"], row["mode"], row["pid"], row["state"]),
+                         ("accounts/first.changed", "condition", waiter.pid, "waits"))
+
+    def test_nothing_is_changed_under_a_stopped_writer(self):
+        """What it has not committed is not shown, and nobody waits for it."""
+        writer = self.actor("hold-segment")
+        os.kill(writer.pid, signal.SIGSTOP)
+        self.wait_until(
+            lambda: self.json("info", "bank")["slots"][0]["state"] == "stopped")
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+        dump = self.json("dump", "bank", "accounts/first")
+        self.assertEqual(dump["picture"], "recovered")
+        self.assertEqual(dump["objects"][0]["value"]["balance"], -5)
+        self.assertEqual(dump["objects"][0]["value"]["limit"], {"day": 100})
+        os.kill(writer.pid, signal.SIGCONT)
+        writer.end()
+        value = self.json("dump", "bank", "accounts/first")["objects"][0]["value"]
+        self.assertEqual((value["balance"], value["limit"]["night"]), (1000, 7))
+
+    def test_while_others_work(self):
+        worker = self.actor("work")
+        seen = set()
+        for _ in range(20):
+            dump = self.json("dump", "bank")
+            seen.add(dump["objects"][1]["value"]["balance"])
+            self.assertTrue(self.json("check", "bank")["sound"])
+            self.stoa("locks", "bank")
+            self.assertEqual(self.json("ls")["segments"][0]["state"], "live")
+        self.assertGreater(len(seen), 10)
+        worker.end()
+
+    def test_dead_and_living(self):
+        """A dead thread that nobody needs to recover, beside a living one."""
+        living = self.actor("attach")
+        dead = self.actor("hold-first")
+        dead.kill()
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+        ls, = self.json("ls")["segments"]
+        self.assertEqual((ls["state"], ls["threads"], ls["dead"]), ("live", 1, 1))
+        value = self.json("dump", "bank", "accounts/first")["objects"][0]["value"]
+        self.assertEqual(value["balance"], -5)
+        living.kill()
+
+    def test_deadlock(self):
+        circle = self.actor("circle")
+        result = self.stoa("locks", "--tree", "bank", status=4)
+        self.assertIn("2 threads wait for each other", result.err)
+        self.assertEqual(result.out.count("deadlock"), 2)
+        document = self.json("locks", "bank", status=4)
+        states = {(r["role"], r["state"]) for r in document["locks"]}
+        self.assertEqual(states, {("holds", "deadlock"), ("waits", "deadlock")})
+        root, = document["tree"]
+        self.assertEqual(root["waiters"][0]["waiters"], [])
+        self.assertEqual(root["pid"], circle.pid)
+        circle.kill()
+
+
+    def test_stopped_and_busy(self):
+        """One is stopped in the middle, one leaves no gap: an answer, or why not."""
+        os.environ["STOA_ACTOR_WITHOUT_PAUSE"] = "1"
+        worker = self.actor("work")
+        for scene in ("hold-first", "hold-guard", "hold-segment"):
+            writer = self.actor(scene)
+            os.kill(writer.pid, signal.SIGSTOP)
+            for words in (("dump", "bank"), ("check", "bank"), ("locks", "bank")):
+                result = self.stoa(*words, status=(0, 8))
+                if result.status:
+                    self.assertRegex(result.err, "stoa locks says whose|--attach")
+                self.assertNotIn("1000", result.out)
+            self.assertEqual(self.json("ls")["segments"][0]["state"], "live")
+            os.kill(writer.pid, signal.SIGCONT)
+            writer.kill()
+        worker.end()
+
+    def test_what_a_mutex_guards(self):
+        writer = self.actor("hold-guard")
+        value = self.json("dump", "bank", "accounts/first")["objects"][0]["value"]
+        self.assertEqual(value["balance"], -5)
+        self.assertTrue(self.json("check", "bank")["sound"])
+        writer.end()
+
+    def test_without_tokens(self):
+        os.environ["STOA_ACTOR_WITHOUT_TOKENS"] = "1"
+        living, dead = self.actor("hold-guard"), self.actor("hold-segment")
+        self.assertEqual([s["state"] for s in self.json("info", "bank")["slots"]],
+                         ["alive", "alive"])
+        dead.kill()
+        self.assertEqual([s["state"] for s in self.json("info", "bank")["slots"]],
+                         ["alive", "dead"])
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+        recovered = self.json("recover", "bank", status=1)
+        self.assertEqual([t["pid"] for t in recovered["threads"]], [dead.pid])
+        living.end()
+
+    def test_another_pid_namespace(self):
+        unshare = ("unshare", "--pid", "--fork", "--kill-child")
+        if subprocess.run([*unshare, "true"], check=False,
+                          capture_output=True).returncode:
+            self.skipTest("this user cannot make PID namespaces")
+        self.actor("hold-segment", prefix=unshare)
+        slot, = self.json("info", "bank")["slots"]
+        self.assertEqual((slot["state"], slot["command"], slot["other_pid_namespace"]),
+                         ("alive", None, True))
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+
+
+class Killed(Case):
+    """Processes change two accounts and are killed at random; we look meanwhile."""
+
+    SECONDS = 8
+
+    def judge(self, value):
+        self.assertEqual(
+            value["balance"], sum(e["amount"] for e in value["history"]), value)
+        if value["history"]:
+            last = value["history"][-1]["amount"]
+            self.assertEqual(value["note"], "odd" if last % 2 else "an even number")
+            self.assertEqual(value["limit"]["three" if last % 3 else "none"], last)
+
+    def test_what_is_shown_is_true(self):
+        chance = random.Random(int(os.environ.get("STOA_SEED", "1")))
+        until = time.monotonic() + self.SECONDS
+        workers = [self.actor("mix") for _ in range(2)]
+        looks = {"recovered": 0, "live": 0, "busy": 0}
+        kills = 0
+        while time.monotonic() < until:
+            i = chance.randrange(len(workers))
+            workers[i].kill()
+            kills += 1
+            # sometimes nobody is there, or the dead wait for a while
+            if chance.random() < 0.8:
+                self.look(looks)
+            workers[i] = self.actor("mix")
+            self.look(looks)
+            if chance.random() < 0.1:
+                self.stoa("recover", "bank", status=(0, 1, 4))
+        print(f"{kills} kills; looks: {looks}")
+        self.assertGreater(kills, 20)
+        self.assertGreater(looks["recovered"] + looks["live"], looks["busy"])
+        for worker in workers:
+            worker.kill()
+        self.stoa("recover", "bank", status=(0, 1))
+        self.assertTrue(self.json("check", "bank")["sound"])
+
+    def test_writers_that_leave_no_gap(self):
+        os.environ["STOA_ACTOR_WITHOUT_PAUSE"] = "1"
+        self.actor("mix")
+        self.actor("mix")
+        for _ in range(10):
+            result = self.stoa("dump", "bank", "accounts/second", "--json", status=(0, 8))
+            if result.status:
+                self.assertIn("--attach", result.err)
+            else:
+                self.judge(json.loads(result.out)["objects"][0]["value"])
+            attached = self.json("dump", "--attach", "bank")
+            self.assertEqual(attached["picture"], "attached")
+            for o in attached["objects"]:
+                self.judge(o["value"])
+            self.assertTrue(self.json("check", "--attach", "bank")["sound"])
+
+    def look(self, looks):
+        """What is shown is true; on a busy machine there may be no moment to look."""
+        dump = self.stoa("dump", "bank", "--json", status=(0, 8))
+        check = self.stoa("check", "bank", status=(0, 8))
+        for result in (dump, check):
+            if result.status:
+                self.assertIn("all the time", result.err)
+                looks["busy"] += 1
+        document = json.loads(dump.out)
+        looks[document["picture"]] += 1
+        for o in document["objects"]:
+            self.judge(o["value"])
+        if not check.status:
+            self.assertIn("sound", check.out)
+        for words in (("locks", "bank"), ("locks", "-t", "bank"), ("ls",)):
+            self.stoa(*words)
+
+
+class Dead(Case):
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+        self.actor("hold-segment").kill()
+
+    def test_nothing_is_changed(self):
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+
+    def test_shown_as_recovery_would_leave_it(self):
+        dump = self.json("dump", "bank", "accounts/first")
+        self.assertEqual(dump["picture"], "recovered")
+        self.assertEqual(dump["objects"][0]["value"]["balance"], -5)
+        self.assertEqual(dump["objects"][0]["value"]["limit"], {"day": 100})
+        check = self.json("check", "bank")
+        self.assertEqual((check["sound"], check["dead"], check["picture"]),
+                         (True, 1, "recovered"))
+        self.assertIn("stoa recover", self.stoa("check", "bank").out)
+        self.assertEqual(self.json("ls")["segments"][0]["state"], "dead")
+        self.assertEqual(self.json("info", "bank")["slots"][0]["state"], "dead")
+        row = self.json("locks", "bank")["locks"][0]
+        self.assertEqual((row["lock"], row["state"]), ("segment", "dead"))
+
+
+class Full(Case):
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+
+    def test_living(self):
+        self.actor("fill")
+        slots = self.json("info", "bank")["slots"]
+        self.assertGreaterEqual(len(slots), 6)
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+
+    def test_living_and_a_dead_writer(self):
+        writer = self.actor("hold-segment")
+        self.actor("fill")
+        writer.kill()
+        self.assert_unchanged_by(self.path(), *all_of("bank"))
+        recovered = self.json("recover", "bank", status=1)
+        self.assertEqual([t["result"] for t in recovered["threads"]], ["recovered"])
+        self.assertTrue(self.json("check", "bank")["sound"])
+
+
+class Damaged(Case):
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+
+    def patch(self, at, data):
+        with open(self.path(), "r+b") as file:
+            file.seek(at)
+            file.write(data)
+
+    def test_header(self):
+        self.patch(100, b"\xff\xff")
+        self.assert_unchanged_by(self.path(), *all_of("bank", 4))
+        self.assertEqual(self.json("ls")["segments"][0]["state"], "damaged")
+        self.assertIn("damaged", self.stoa("info", "bank", status=4).err)
+        self.stoa("recover", "bank", status=4)
+
+    def test_truncated(self):
+        os.truncate(self.path(), 3000)
+        self.assert_unchanged_by(self.path(), *all_of("bank", 4))
+
+    def test_foreign(self):
+        with open(self.path("text"), "w", encoding="ascii") as file:
+            file.write("hello" * 1000)
+        os.mkdir(self.path("folder"))
+        os.symlink("bank", self.path("link"))
+        self.assertEqual(
+            {s["name"]: s["state"] for s in self.json("ls")["segments"]},
+            {"bank": "idle", "folder": "foreign", "link": "foreign",
+             "text": "foreign"})
+        self.assertIn("not a stoa segment", self.stoa("check", "text", status=8).err)
+
+    def test_other_boot(self):
+        self.play("other-boot")
+        self.assertEqual(self.json("ls")["segments"][0]["state"], "stale")
+        self.assertIn("machine stopped", self.stoa("info", "bank", status=4).err)
+
+    def test_content(self):
+        """Each word of the object's block in turn: an answer, and in time."""
+        off = self.json("dump", "--list", "bank")["objects"][0]["offset"]
+        with open(self.path(), "rb") as file:
+            file.seek(off)
+            good = file.read(304)
+        damaged = 0
+        for at in range(80, 240, 8):
+            self.patch(off + at, struct.pack("<Q", 0xdeadbeefcafe))
+            check = self.stoa("check", "bank", status=(0, 4))
+            self.stoa("dump", "bank", status=(0, 4))
+            if check.status:
+                self.assertIn("damage", check.out)
+                damaged += 1
+            self.patch(off, good)
+        self.assertGreater(damaged, 3)
+        self.assertTrue(self.json("check", "bank")["sound"])
+
+
+class Denied(Case):
+    """As a user who is not root."""
+
+    NOBODY = 65534
+
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+        os.chmod(self.folder, 0o755)
+        os.chmod(os.path.join(self.folder, "default"), 0o755)
+        self.prefix = () if os.geteuid() else (
+            "setpriv", f"--reuid={self.NOBODY}", f"--regid={self.NOBODY}",
+            "--clear-groups", "--")
+        if os.geteuid():
+            os.chmod(self.path(), 0)
+
+    def test_denied(self):
+        for command in READING + ("recover", "rm"):
+            if command == "ls":
+                continue
+            result = self.stoa(command, "bank", status=8, prefix=self.prefix)
+            self.assertIn("bank", result.err)
+            self.assertIn("run it as the owner", result.err)
+        ls, = self.json("ls", prefix=self.prefix)["segments"]
+        self.assertEqual((ls["state"], ls["name"]), ("denied", "bank"))
+        self.assertTrue(os.path.exists(self.path()))
+
+    def test_reading_needs_no_more_than_that(self):
+        """Root's segment, readable by all: nobody reads it, and cannot recover."""
+        if os.geteuid():
+            os.chmod(self.path(), 0o444)
+        else:
+            os.chmod(self.path(), 0o644)
+        for words, status in all_of("bank"):
+            self.stoa(*words, status=status, prefix=self.prefix)
+        self.stoa("recover", "bank", status=8, prefix=self.prefix)
+
+    def test_no_directory(self):
+        os.chmod(os.path.join(self.folder, "default"), 0)
+        if os.geteuid() == 0:
+            self.stoa("ls", status=8, prefix=self.prefix)
+
