@@ -109,7 +109,7 @@ make(void)
 	STOA_SET(tx, first->id, UINT64_MAX);
 	STOA_SET(tx, first->balance, -5);
 	stoa_str_set(tx, &first->note, "a \"note\",\n with {brackets}");
-	entries_push(tx, &first->history, (entry){1, 0.5});
+	entries_push(tx, &first->history, (entry){-3, 0.5});
 	entries_push(tx, &first->history, (entry){-2, 1e300});
 	limits_put(tx, &first->limit, "day", 100);
 

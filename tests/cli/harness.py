@@ -13,6 +13,7 @@ import unittest
 STOA = os.environ["STOA_COMMAND"]
 ACTOR = os.environ["STOA_ACTOR"]
 EXPECTED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "expected")
+PRELOADED = os.environ["STOA_PRELOADED"]
 READING = ("ls", "info", "check", "dump", "locks")
 DEADLINE = 20
 
@@ -60,6 +61,8 @@ class Actor:
 class Case(unittest.TestCase):
     maxDiff = None
 
+    command = STOA
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="stoa-cli-", dir="/dev/shm")
         self.environment = dict(
@@ -92,7 +95,7 @@ class Case(unittest.TestCase):
 
     def stoa(self, *words, status=0, prefix=(), **environment):
         done = subprocess.run(
-            [*prefix, STOA, *words], capture_output=True, text=True,
+            [*prefix, self.command, *words], capture_output=True, text=True,
             timeout=DEADLINE, env=dict(self.environment, **environment))
         result = Result(done)
         self.assertIn(
@@ -100,6 +103,10 @@ class Case(unittest.TestCase):
         if result.status & (4 | 8 | 16):
             self.assertTrue(result.err or result.out, "an error without a word")
         return result
+
+    def preloaded(self, *words, how, **more):
+        return self.stoa(*words, LD_PRELOAD=PRELOADED, STOA_PRELOAD=how,
+                         ASAN_OPTIONS="verify_asan_link_order=0", **more)
 
     def json(self, *words, **more):
         result = self.stoa(*words, "--json", **more)

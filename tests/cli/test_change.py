@@ -117,9 +117,7 @@ class Recover(Case):
         """Both ways end with a dead child: nothing is changed, and that is said."""
         self.quarantined("three-deaths")
         before = self.content(self.path())
-        result = self.stoa("recover", "--force", "bank", status=4,
-                           LD_PRELOAD=os.environ["STOA_PRELOAD"],
-                           ASAN_OPTIONS="verify_asan_link_order=0")
+        result = self.preloaded("recover", "--force", "bank", how="deadly", status=4)
         self.assertIn("nothing was changed", result.err)
         self.assertIn("signal 6", result.out)
         self.assertEqual(self.content(self.path()), before)

@@ -4,9 +4,11 @@ import json
 import os
 import pwd
 import random
+import shutil
 import signal
 import struct
 import subprocess
+import tempfile
 import time
 
 from harness import Case, READING, STOA
@@ -58,7 +60,7 @@ class Idle(Case):
         self.assertEqual(value["id"], 2**64 - 1)
         self.assertEqual(value["note"], 'a "note",\n with {brackets}')
         self.assertEqual(value["history"],
-                         [{"amount": 1, "rate": 0.5}, {"amount": -2, "rate": 1e300}])
+                         [{"amount": -3, "rate": 0.5}, {"amount": -2, "rate": 1e300}])
         self.assertEqual(value["limit"], {"day": 100})
         self.assertEqual(value["next"]["name"], "next")
         self.assertEqual(second["value"]["balance"], 0)
@@ -365,6 +367,65 @@ class Killed(Case):
             self.stoa(*words)
 
 
+class Restless(Case):
+    """The segment never holds still, so it is read live, as far as that goes."""
+
+    judge = Killed.judge
+
+    def setUp(self):
+        super().setUp()
+        self.play("make")
+
+    def restless(self, *words, status=0):
+        return self.preloaded(*words, how="restless", status=status)
+
+    def test_idle(self):
+        for words, status in all_of("bank"):
+            self.restless(*words, status=status)
+        # a lane must have been used, or nothing is restless
+        self.actor("attach")
+        document = json.loads(self.restless("dump", "bank", "--json").out)
+        self.assertEqual(document["picture"], "live")
+        self.assertEqual(document["objects"][0]["value"]["balance"], -5)
+        self.assertEqual(
+            json.loads(self.restless("check", "bank", "--json").out)["picture"], "live")
+
+    def test_what_is_not_committed_is_not_shown(self):
+        for scene in ("hold-first", "hold-guard", "hold-segment"):
+            writer = self.actor(scene)
+            for state in ("alive", "dead"):
+                result = self.restless("dump", "bank", "accounts/first", status=8)
+                self.assertNotIn("balance", result.out)
+                self.assertIn("stoa locks says whose", result.err)
+                self.assertIn(scene.split("-")[1], self.restless("locks", "bank").out)
+                if state == "alive":
+                    writer.kill()
+            self.stoa("recover", "bank", status=1)
+
+    def look(self, times):
+        seen = set()
+        for _ in range(times):
+            dump = self.restless("dump", "bank", "--json", status=(0, 8))
+            for o in json.loads(dump.out)["objects"]:
+                self.judge(o["value"])
+                seen.add((o["name"], o["value"]["balance"]))
+            check = self.restless("check", "bank", status=(0, 8))
+            if not check.status:
+                self.assertIn("sound", check.out)
+        return len(seen)
+
+    def test_writers(self):
+        self.actor("mix")
+        self.actor("mix")
+        self.assertGreater(self.look(40), 30)
+
+    def test_writers_that_leave_no_gap(self):
+        """Then there may be no answer; but none that is wrong."""
+        os.environ["STOA_ACTOR_WITHOUT_PAUSE"] = "1"
+        self.actor("mix")
+        self.look(25)
+
+
 class Dead(Case):
     def setUp(self):
         super().setUp()
@@ -476,6 +537,11 @@ class Denied(Case):
         self.play("make")
         os.chmod(self.folder, 0o755)
         os.chmod(os.path.join(self.folder, "default"), 0o755)
+        # where the tree lies, others may not look
+        place = tempfile.mkdtemp(prefix="stoa-cli-")
+        self.addCleanup(shutil.rmtree, place)
+        os.chmod(place, 0o755)
+        self.command = shutil.copy(STOA, place)
         self.prefix = () if os.geteuid() else (
             "setpriv", f"--reuid={self.NOBODY}", f"--regid={self.NOBODY}",
             "--clear-groups", "--")
