@@ -100,7 +100,7 @@ stoai_table_rebuild(stoa_tx *tx, struct stoai_map *m, unsigned log2)
 	if (m->table && !table_move_slots(tx, m, &to))
 		return false;
 	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
-		!stoai_tx_free(tx, m->off))
+		!stoai_tx_free_moved(tx, m->off))
 		return false;
 	/* clang 14 takes 0 << 56 for undefined */
 	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
@@ -224,7 +224,7 @@ stoa_hashmap_clear_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t)
 					return;
 		}
 	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
-		!stoai_tx_free(tx, map.off))
+		!stoai_tx_free_moved(tx, map.off))
 		return;
 	hint = map.log2 > STOAI_TABLE_LOG2_MIN + 2 ? map.log2 - 2
 						   : STOAI_TABLE_LOG2_MIN;

@@ -209,7 +209,7 @@ vec_rebuild(stoa_tx *tx, struct stoai_vec *v, uint64_t capacity, uint64_t i,
 			(v->count - i) * size);
 	}
 	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
-		!stoai_tx_free(tx, v->off))
+		!stoai_tx_free_moved(tx, v->off))
 		return false;
 	v->data = block;
 	v->off = stoai_off(tx->seg, block);
@@ -378,7 +378,7 @@ vec_shrink(stoa_tx *tx, struct stoai_vec *v, uint64_t count)
 				return false;
 	if (!count) {
 		if (!stoai_tx_save(tx, shared, sizeof *shared) ||
-			!stoai_tx_free(tx, v->off))
+			!stoai_tx_free_moved(tx, v->off))
 			return false;
 		shared->data_ = shared->count_ = shared->capacity_ = 0;
 		return true;

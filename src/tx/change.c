@@ -186,3 +186,13 @@ stoai_tx_free(stoa_tx *tx, uint64_t off)
 	tx->seat->effects++;
 	return true;
 }
+
+bool
+stoai_tx_free_moved(stoa_tx *tx, uint64_t off)
+{
+	if (!stoai_tx_free(tx, off))
+		return false;
+	if (stoai_unlikely(tx->seg->checked) && off)
+		stoai_checked_moved(tx, off);
+	return true;
+}

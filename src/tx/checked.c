@@ -9,8 +9,11 @@
  *	         each saved block: which exclusive locks are held now? Intersect
  *	         with those of earlier changes of that block; nothing left = no
  *	         one lock protects it (lock sets, as in Eraser, Savage et al. 1997)
+ *	         each table that a container has moved away from: is it as it was
+ *	         then? If not, somebody kept a pointer into it and changed a value
+ *	         that is not there any more
  *
- * The comparison is dropped when any other thread had a transaction meanwhile:
+ * The comparison with the beginning is dropped when any other thread had a transaction meanwhile:
  * its changes are not ours to judge. Cost: two passes over the heap a
  * transaction. For tests and for hunting, not for production.
  */
@@ -40,6 +43,11 @@ struct block {        /* which locks protected every change of it so far */
 	uint32_t locks;
 };
 
+struct moved { /* a container's old table, until its transaction ends */
+	const struct stoai_seat *seat;
+	uint64_t off, sum;
+};
+
 struct checked {
 	pthread_mutex_t mutex;
 	char *copy; /* of the heap when the watched transaction began */
@@ -48,6 +56,8 @@ struct checked {
 	uint64_t others;            /* what all other slots looked like */
 	struct block *block;
 	size_t block_count, block_room;
+	struct moved *moved;
+	size_t moved_count, moved_room;
 };
 
 static struct checked *
@@ -92,6 +102,50 @@ others_look(const struct stoai_seat *seat)
 	return sum | 1;
 }
 
+/* ---- tables that were left ---- */
+
+static void
+moved_forget(struct checked *c, const struct stoai_seat *seat)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->moved_count; i++)
+		if (c->moved[i].seat != seat)
+			c->moved[kept++] = c->moved[i];
+	c->moved_count = kept;
+}
+
+static uint64_t
+moved_sum(stoa_segment *seg, uint64_t off)
+{
+	return stoai_hash(stoai_at(seg, off), stoai_heap_usable(seg, off), 0);
+}
+
+void
+stoai_checked_moved(struct stoa_tx *tx, uint64_t off)
+{
+	struct checked *c = state_of(tx->seg);
+
+	if (!c)
+		return;
+	pthread_mutex_lock(&c->mutex);
+	if (c->moved_count == c->moved_room) {
+		size_t room = c->moved_room ? 2 * c->moved_room : 16;
+		struct moved *at = realloc(c->moved, room * sizeof *at);
+
+		if (at) {
+			c->moved = at;
+			c->moved_room = room;
+		}
+	}
+	if (c->moved_count < c->moved_room)
+		c->moved[c->moved_count++] =
+			(struct moved){tx->seat, off, moved_sum(tx->seg, off)};
+	pthread_mutex_unlock(&c->mutex);
+}
+
+/* ---- begin ---- */
+
 void
 stoai_checked_begin(struct stoa_tx *tx)
 {
@@ -102,6 +156,7 @@ stoai_checked_begin(struct stoa_tx *tx)
 	if (!c)
 		return;
 	pthread_mutex_lock(&c->mutex);
+	moved_forget(c, tx->seat);
 	size = a64_load_acquire(&stoai_header(seg)->committed) - seg->heap_off;
 	if (size > c->room) {
 		char *copy = realloc(c->copy, size);
@@ -266,6 +321,48 @@ check_saved(struct stoa_tx *tx, struct checked *c)
 		(unsigned long long)(off - block), (unsigned long long)block);
 }
 
+struct left {
+	struct stoa_tx *tx;
+	const struct checked *checked;
+	uint64_t found; /* a table that was changed after it was left */
+};
+
+/* What a savepoint undid has no record any more; the last of a block counts. */
+static void
+left_record(void *user, uint64_t head)
+{
+	struct left *it = user;
+	uint64_t off = head & STOAI_LOG_OFFSET;
+
+	if (head >> 60 != STOAI_LOG_FREE)
+		return;
+	for (size_t i = it->checked->moved_count; i-- > 0;) {
+		const struct moved *m = &it->checked->moved[i];
+
+		if (m->seat != it->tx->seat || m->off != off)
+			continue;
+		if (m->sum != moved_sum(it->tx->seg, off))
+			it->found = off;
+		return;
+	}
+}
+
+static int
+check_left(struct stoa_tx *tx, struct checked *c)
+{
+	struct left it = {.tx = tx, .checked = c};
+
+	if (c->moved_count)
+		each_record(tx->seat, left_record, &it);
+	if (!it.found)
+		return 0;
+	return stoai_error(-EFAULT,
+		"%s: a value was changed where its container was before it "
+		"grew (the block at %#llx): a pointer of ensure, edit, add or "
+		"push is good until the next insertion; take it again",
+		stoai_name(tx->seg), (unsigned long long)it.found);
+}
+
 /* ---- lock sets ---- */
 
 static struct block *
@@ -405,6 +502,9 @@ stoai_checked_commit(struct stoa_tx *tx)
 		rc = check_saved(tx, c);
 	c->watched = NULL;
 	if (!rc)
+		rc = check_left(tx, c);
+	moved_forget(c, tx->seat);
+	if (!rc)
 		rc = check_locks(tx, c);
 	pthread_mutex_unlock(&c->mutex);
 	return rc;
@@ -420,6 +520,7 @@ stoai_checked_segment_end(stoa_segment *seg)
 	pthread_mutex_destroy(&c->mutex);
 	free(c->copy);
 	free(c->block);
+	free(c->moved);
 	free(c);
 	seg->checked_state = NULL;
 }

@@ -51,23 +51,33 @@ record_write(stoa_segment *seg, uint64_t at, uint64_t head, const void *bytes,
 	a64_store_relaxed(word_at(seg, at + size - 8), size);
 }
 
-/* A chunk twice as large as the one before, and large enough. */
+/*
+ * A chunk twice as large as the one before up to an eighth of the heap, so that the
+ * memory runs out before the chunks do; just enough where that much is not left.
+ */
 static int
 chunk_add(struct stoai_seat *seat, uint64_t need)
 {
 	stoa_segment *seg = seat->seg;
 	struct stoai_lane *lane = seat->lane;
+	uint64_t least = need + UINT64_C(4) * STOAI_LOG_FIXED;
 	uint64_t size = (uint64_t)CHUNK_FIRST << seat->chunks, off;
 	int rc;
 
 	if (seat->chunks == STOAI_CHUNKS_MAX)
-		return stoai_error(-E2BIG,
-			"%s: the transaction has too many changes",
+		return stoai_error(-ENOSPC,
+			"%s: no memory for the undo log of so many changes: "
+			"commit in between, or make a new segment with a "
+			"larger .limit",
 			stoai_name(seg));
-	if (size > seg->size / 8) /* in a small segment: just enough */
-		size = 0;
-	size = stoai_max(size, need + UINT64_C(4) * STOAI_LOG_FIXED);
+	size = stoai_min(size, (seg->size - seg->heap_off) / 8);
+	size = stoai_max(size, least);
 	rc = stoai_heap_alloc(seat, size, 16, &off);
+	if (rc == -ENOSPC && size > least) {
+		rc = stoai_heap_alloc(seat, least, 16, &off);
+		if (!rc)
+			stoai_error_clear();
+	}
 	if (rc)
 		return stoai_error_in(rc, "a transaction's undo log");
 	record_write(seg, off, stoai_log_head(STOAI_LOG_LINK, 0, lane->cursor),

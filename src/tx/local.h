@@ -74,5 +74,7 @@ void stoai_checked_begin(struct stoa_tx *tx);
 /* 0, or -EFAULT with a text: what changed without undo, or without its lock. */
 int stoai_checked_commit(struct stoa_tx *tx);
 void stoai_checked_segment_end(stoa_segment *seg);
+/* A container's block at off holds nothing any more: see that nobody writes to it. */
+void stoai_checked_moved(struct stoa_tx *tx, uint64_t off);
 
 #endif

@@ -72,6 +72,8 @@ bool stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size);
 void *stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align);
 /* Freed at commit. off == 0: nothing. False: failed. */
 bool stoai_tx_free(stoa_tx *tx, uint64_t off);
+/* The same for a table whose values have moved: checked mode finds stores to it. */
+bool stoai_tx_free_moved(stoa_tx *tx, uint64_t off);
 
 /* Scratch memory, aligned to 16, zeroed, or a copy of `from`. Never NULL. */
 void *stoai_scratch(uint64_t size, const void *from);
