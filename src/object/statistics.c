@@ -18,7 +18,7 @@ stoa_segment_statistics(stoa_segment *seg, stoa_segment_stat *ret)
 	ret->blocks = heap.blocks;
 	ret->limit = seg->size - seg->heap_off;
 	ret->recovered = a64_load_relaxed(&h->recovered);
-	ret->threads_max = seg->slot_count;
+	ret->threads_max = stoai_threads_max(seg);
 	if (stoai_in_heap(seg, root, sizeof(struct stoai_root)))
 		ret->objects = a64_load_relaxed(
 			&((struct stoai_root *)stoai_at(seg, root))->count);

@@ -164,9 +164,8 @@ slot_claim(stoa_segment *seg, uint32_t index)
 static int
 any_slot_claim(stoa_segment *seg, uint32_t *ret)
 {
-	uint32_t count =
-		seg->slot_count > 2 ? seg->slot_count - 1 : seg->slot_count;
-	int rc = -EAGAIN; /* the last slot is kept for the command */
+	uint32_t count = stoai_threads_max(seg);
+	int rc = -EAGAIN;
 
 	pthread_mutex_lock(&seg->claims);
 	for (uint32_t i = 0; i < count && rc == -EAGAIN; i++) {
@@ -228,7 +227,7 @@ attach_failed(stoa_segment *seg, int rc)
 		return stoai_error(rc,
 			"%s: all %u slots are taken by living threads; detach "
 			"threads that idle, or create it with more .threads",
-			stoai_name(seg), seg->slot_count);
+			stoai_name(seg), stoai_threads_max(seg));
 	case -ENOSPC:
 		return stoai_error(rc,
 			"%s: no room for a thread's page: the file system is "

@@ -182,6 +182,13 @@ void stoai_segment_forget(stoa_segment *seg);
 
 /* ---- liveness.c: who lives ---- */
 
+/* How many threads fit: the last slot is kept for the command, if there are three. */
+static inline uint32_t
+stoai_threads_max(const stoa_segment *seg)
+{
+	return seg->slot_count > 2 ? seg->slot_count - 1 : seg->slot_count;
+}
+
 /* A lock word without its WAITERS bit: generation << 9 | slot + 1. */
 static inline uint32_t
 stoai_lock_word(uint32_t slot, uint32_t generation)
