@@ -43,10 +43,12 @@ enum { /* options.without: do without what the system may not have */
 
 typedef struct stoa_segment_options {
 	size_t   struct_size;  /* filled by the macro */
-	uint64_t size;         /* heap at first, bytes; 0: 1 MiB. It grows by itself */
-	uint64_t limit;        /* heap at most; 0: 64 GiB (address space, not memory) */
+	uint64_t size;         /* heap at first, bytes; 0: 1 MiB, or the limit if that is less.
+	                          It grows by itself */
+	uint64_t limit;        /* heap at most; 0: 64 GiB (address space, not memory).
+	                          Fixed when it is made: reopening with another changes nothing */
 	uint32_t mode;         /* 0: 0600; exact, whatever the umask */
-	uint32_t threads;      /* attached at the same time; 0: 256, less if size is small */
+	uint32_t threads;      /* attached at the same time, at most 255; 0: 255, less if size is small */
 	int      fd;           /* > 0: this memfd or file instead of the name; stays yours */
 	uint32_t without;
 	void    *buffer;       /* non-NULL: the caller's memory, `size` bytes in all, 4 KiB

@@ -53,6 +53,14 @@ int stoai_error_errno(const char *format, ...) STOA_PRINTF_(1, 2)
 #endif
 /* Forget the text: what follows is the default sentence for its code. */
 void stoai_error_clear(void);
+/* The end of a call: what it looked for inside and did without is no failure. */
+static inline int
+stoai_error_left(int rc)
+{
+	if (!rc)
+		stoai_error_clear();
+	return rc;
+}
 const char *stoai_basename(const char *path);
 /* "1.5 MiB"; buf of 16 bytes; returns buf */
 const char *stoai_size_text(char buf[16], uint64_t bytes);

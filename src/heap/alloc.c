@@ -270,8 +270,10 @@ alloc_small(
 	for (uint32_t i = index + 1;
 		i < h->class_count && i <= index + LARGER_CLASSES; i++)
 		if (!(h->classes[i].size & (align - 1)) &&
-			class_pop(seat, &h->classes[i], ret))
+			class_pop(seat, &h->classes[i], ret)) {
+			stoai_error_clear(); /* it was no failure */
 			return 0;
+		}
 	return rc;
 }
 

@@ -135,8 +135,8 @@ stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc)
 				       : stoa_strerror(rc),
 			used, of, piece);
 	return stoai_error(-ENOSPC,
-		"%s: no memory: %s of %s used, %s wanted in one piece; raise "
-		".limit",
+		"%s: no memory: %s of %s used, %s wanted in one piece; "
+		"free something, or make a new segment with a larger .limit",
 		stoai_name(seg), used, of, piece);
 }
 

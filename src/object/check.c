@@ -374,5 +374,5 @@ stoa_segment_check(stoa_segment *seg)
 		rc = stoai_heap_check(seg);
 	if (!rc)
 		rc = stoai_object_check(seg);
-	return rc;
+	return stoai_error_left(rc);
 }

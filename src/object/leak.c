@@ -181,5 +181,7 @@ stoa_segment_leaked(stoa_segment *seg)
 		if (leaked != -EAGAIN && leaked != -EDEADLK)
 			break;
 	}
+	if (!leaked)
+		stoai_error_clear();
 	return leaked;
 }

@@ -66,8 +66,9 @@ wrong_type(const stoa_tx *rd, const char *name, uint64_t there_id,
 		stoai_type_difference(there, here, more, sizeof more);
 	return stoai_tx_fail(rd,
 		stoai_error(-EPROTOTYPE,
-			"'%s' in '%s' is %s%s; you ask for %s%s%s%s", name,
-			stoai_name(rd->seg), article(there), a,
+			"'%s' in '%s' is %s%s; you ask for %s%s%s%s; use a new "
+			"name, or unlink the segment",
+			name, stoai_name(rd->seg), article(there), a,
 			only_values_differ(there, here) ? "" : article(here), b,
 			more[0] ? ": " : "", more));
 }
@@ -270,7 +271,7 @@ stoa_object_open_(
 		rc = open_alone(seg, &w, &data);
 	if (!rc)
 		memcpy(ret, &data, sizeof data);
-	return rc;
+	return stoai_error_left(rc);
 }
 
 /* ---- destroying ---- */

@@ -161,6 +161,7 @@ stoai_backing_create(enum stoai_backing_kind kind, const char *path,
 int
 stoai_backing_publish(struct stoai_backing *b, uint32_t mode)
 {
+	char shown[STOAI_SHOWN_SIZE];
 	int rc;
 
 	if (mode & ~(uint32_t)MODE_MAX)
@@ -178,6 +179,9 @@ stoai_backing_publish(struct stoai_backing *b, uint32_t mode)
 	/* I1, I2: the file is whole by now, and link(2) replaces nothing */
 	rc = b->temporary[0] ? stoai_os_link(b->temporary, b->path)
 			     : stoai_os_link_fd(b->fd, b->path);
+	if (rc == -EEXIST)
+		return stoai_error(rc, "'%s' is there already",
+			stoai_path_shown(shown, b->path));
 	if (rc)
 		return stoai_path_error(rc, "give a file its name", b->path);
 	/* If this fails, close tries again, and after that the next maker. */
@@ -209,6 +213,7 @@ int
 stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 	bool readonly, struct stoai_backing *ret)
 {
+	char shown[STOAI_SHOWN_SIZE];
 	struct stat st;
 	int rc;
 
@@ -218,6 +223,10 @@ stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 	if (rc)
 		return rc;
 	rc = stoai_os_stat(path, &st);
+	if (rc == -ENOENT)
+		return stoai_error(rc, "cannot find '%s': No such file%s",
+			stoai_path_shown(shown, path),
+			readonly ? "" : "; STOA_CREATE makes it");
 	if (rc)
 		return stoai_path_error(rc, "find", path);
 	rc = open_check(path, &st);

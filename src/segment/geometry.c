@@ -61,17 +61,27 @@ lay_out(struct stoai_header *h, uint64_t limit)
 	return h->reserve >> 44 ? -EINVAL : 0;
 }
 
+uint64_t
+stoai_geometry_size(const struct stoai_wish *wish)
+{
+	uint64_t size = UINT64_C(1) << DEFAULT_SIZE_SHIFT;
+
+	if (wish->size)
+		return wish->size;
+	return wish->limit ? stoai_min(size, wish->limit) : size;
+}
+
 int
 stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h)
 {
-	uint64_t size =
-		wish->size ? wish->size : UINT64_C(1) << DEFAULT_SIZE_SHIFT;
+	uint64_t size = stoai_geometry_size(wish);
 	uint64_t limit =
 		wish->limit ? wish->limit : UINT64_C(1) << DEFAULT_LIMIT_SHIFT;
 
 	if (wish->threads >= STOAI_SLOTS_MAX)
 		return stoai_error(-EINVAL,
-			"options.threads is %u; at most %d can be attached",
+			"options.threads is %u; at most %d can be attached at "
+			"the same time",
 			wish->threads, STOAI_SLOTS_MAX - 1);
 	if (wish->limit && wish->limit < size)
 		return stoai_error(

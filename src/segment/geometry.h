@@ -15,6 +15,8 @@ struct stoai_wish {
 };
 
 /* Fills the layout fields of h. -EINVAL with a text. */
+/* Bytes of heap to begin with: the wish, else 1 MiB, and never more than its limit. */
+uint64_t stoai_geometry_size(const struct stoai_wish *wish);
 int stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h);
 /* As large a heap as fits into `total` bytes in all: a caller's buffer. */
 int

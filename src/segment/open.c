@@ -261,7 +261,7 @@ geometry_of(const struct request *r, struct stoai_header *h, uint64_t *size)
 		*size = rc ? 0 : h->reserve - h->heap_off;
 		return rc;
 	}
-	*size = o->size ? o->size : UINT64_C(1) << 20;
+	*size = stoai_geometry_size(&wish);
 	return stoai_geometry(&wish, h);
 }
 
@@ -368,7 +368,8 @@ read_header(const struct request *r, const struct stoai_backing *b,
 			rc, "%s: cannot be read: %s", name, stoa_strerror(rc));
 	if ((size_t)rc < sizeof *h)
 		return stoai_error(-EPROTO,
-			"%s: not a stoa segment: only %d bytes long", name, rc);
+			"%s: not a stoa segment: only %d bytes long%s", name,
+			rc, rc ? "" : "; remove the empty file first");
 	rc = stoai_geometry_check(h, name, !b->readonly);
 	if (rc)
 		return rc;
@@ -556,7 +557,7 @@ stoa_segment_open(const char *name, unsigned flags,
 	if (!seg->readonly)
 		(void)stoai_sweep(seg, false);
 	*ret = seg;
-	return 0;
+	return stoai_error_left(0);
 }
 
 stoa_segment *

@@ -49,8 +49,13 @@ stoa_tx_fail(const stoa_tx *rd, int error)
 
 	if (rc)
 		return rc;
-	if (error < 0)
+	if (error > 0) /* an errno as the system has it */
+		error = -error;
+	if (error)
 		(void)stoai_error(error, "%s", stoa_strerror(error));
+	else
+		error = stoai_error(
+			-EINVAL, "stoa_tx_fail: 0 is no error to fail with");
 	return stoai_tx_fail(rd, error);
 }
 

@@ -58,7 +58,8 @@ limit_says_so(void **state)
 	assert_int_equal(stoai_heap_alloc(seat, 800 * KIB, 16, &one), -ENOSPC);
 	assert_string_equal(stoa_error_text(),
 		"fixture: no memory: 1.0 MiB of 1.0 MiB used, 800.0 KiB wanted "
-		"in one piece; raise .limit");
+		"in one piece; free something, or make a new segment with a "
+		"larger .limit");
 	assert_int_equal(stoai_heap_alloc(seat, 16, 16, &one), -ENOSPC);
 	assert_int_equal(stoai_heap_alloc(seat, UINT64_MAX, 16, &one), -ENOSPC);
 	assert_int_equal(stoai_heap_grow(seat, 1), -ENOSPC);

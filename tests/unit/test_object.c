@@ -51,10 +51,10 @@ wrong_type_is_told(void **state)
 	assert_string_equal(stoa_error_text(),
 		"'quotes' in '(unnamed)' is a hashmap of uint64_t to quote (16 "
 		"bytes: bid, ask); you ask for quote_new (24 bytes: bid, ask, "
-		"venue)");
+		"venue); use a new name, or unlink the segment");
 	assert_int_equal(
 		stoa_object_open(seg, "quotes", quote, &one), -EPROTOTYPE);
-	assert_text("; you ask for quote (16 bytes: bid, ask)");
+	assert_text("; you ask for quote (16 bytes: bid, ask); use");
 	{
 		STOA_READ(rd, seg);
 		assert_null(stoa_object_find(rd, "quotes", quote));

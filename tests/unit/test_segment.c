@@ -95,10 +95,11 @@ sizes(void **state)
 	static const struct {
 		uint64_t size, limit;
 	} want[] = {{4096, 4096}, {65536, 65536}, {1 << 20, 1 << 20},
-		{1 << 20, UINT64_C(64) << 30}, {64 << 20, 0}};
+		{1 << 20, UINT64_C(64) << 30}, {64 << 20, 0}, {0, 4096},
+		{0, 100000}};
 
 	(void)state;
-	for (size_t i = 0; i < 5; i++) {
+	for (size_t i = 0; i < STOAI_COUNT(want); i++) {
 		stoa_segment *seg = NULL;
 
 		assert_int_equal(
@@ -248,6 +249,7 @@ bad_options(void **state)
 		char newer[8];
 	} large = {.newer = {1}};
 	stoa_segment_options none = {0};
+	char path[64];
 
 	(void)state;
 	large.o.struct_size = sizeof large;
@@ -258,8 +260,9 @@ bad_options(void **state)
 	assert_int_equal(stoa_segment_open("x", 1u << 20, NULL, &seg), -EINVAL);
 	assert_int_equal(stoa_segment_open(NULL, 0, NULL, &seg), -EINVAL);
 	assert_int_equal(stoa_segment_open("x", STOA_CREATE,
-				 STOA_SEGMENT_OPTIONS(.threads = 300), &seg),
+				 STOA_SEGMENT_OPTIONS(.threads = 256), &seg),
 		-EINVAL);
+	assert_non_null(strstr(stoa_error_text(), "at most 255"));
 	assert_int_equal(
 		stoa_segment_open("x", STOA_CREATE,
 			STOA_SEGMENT_OPTIONS(.size = 2 << 20, .limit = 1 << 20),
@@ -270,6 +273,63 @@ bad_options(void **state)
 	assert_int_equal(
 		stoa_segment_open("..", STOA_CREATE, NULL, &seg), -EINVAL);
 	assert_null(seg);
+	/* an empty file is nobody's segment, and says what to do */
+	snprintf(path, sizeof path, "%s/empty", directory);
+	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+	assert_int_equal(
+		stoa_segment_open(path, STOA_FILE | STOA_CREATE, NULL, &seg),
+		-EPROTO);
+	assert_non_null(strstr(stoa_error_text(), "remove the empty file"));
+	assert_int_equal(unlink(path), 0);
+}
+
+/* What a call looked for inside and did without is not the last failure. */
+static void
+success_leaves_no_text(void **state)
+{
+	stoa_segment *seg = NULL, *again = NULL;
+	const uint64_t *n = NULL;
+
+	(void)state;
+	assert_int_equal(stoa_segment_open("quiet", 0, NULL, &seg), -ENOENT);
+	assert_non_null(strstr(stoa_error_text(), "STOA_CREATE makes it"));
+	assert_int_equal(
+		stoa_segment_open("quiet", STOA_CREATE, NULL, &seg), 0);
+	assert_string_equal(stoa_error_text(), "no error");
+	assert_int_equal(stoa_object_open(seg, "n", uint64_t, &n), 0);
+	assert_string_equal(stoa_error_text(), "no error");
+	assert_int_equal(stoa_segment_check(seg), 0);
+	assert_int_equal(stoa_segment_leaked(seg), 0);
+	assert_string_equal(stoa_error_text(), "no error");
+	assert_int_equal(stoa_segment_open("quiet", STOA_CREATE | STOA_EXCL,
+				 NULL, &again),
+		-EEXIST);
+	assert_non_null(strstr(stoa_error_text(), "is there already"));
+	stoa_segment_close(seg);
+	assert_int_equal(stoa_segment_unlink("quiet", 0, NULL), 0);
+}
+
+/* One number: what can be asked for, what the numbers say, what fits. */
+static void
+threads_max_is_what_fits(void **state)
+{
+	static const uint32_t want[] = {0, 1, 4, 255};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		stoa_segment *seg = NULL;
+		stoa_segment_stat st;
+
+		assert_int_equal(
+			stoa_segment_open(NULL, STOA_CREATE,
+				STOA_SEGMENT_OPTIONS(.threads = want[i]), &seg),
+			0);
+		stoa_segment_statistics(seg, &st);
+		assert_int_equal(st.threads_max, want[i] == 1 ? 2
+						 : want[i]    ? want[i]
+							      : 255);
+		stoa_segment_close(seg);
+	}
 }
 
 /* Writes one word into the header of a file and opens it. */
@@ -541,6 +601,8 @@ main(void)
 		cmocka_unit_test(buffers),
 		cmocka_unit_test(given_descriptor),
 		cmocka_unit_test(bad_options),
+		cmocka_unit_test(success_leaves_no_text),
+		cmocka_unit_test(threads_max_is_what_fits),
 		cmocka_unit_test(files_in_a_child),
 		cmocka_unit_test(stale_boot),
 		cmocka_unit_test(slots_run_out),

@@ -639,6 +639,26 @@ checked_mode_finds(void **state)
 	stoa_segment_close(local);
 }
 
+/* ---- errors of one's own ---- */
+
+static void
+fail_takes_any_sign(void **state)
+{
+	(void)state;
+	{
+		STOA_TX(tx, seg);
+		assert_int_equal(stoa_tx_fail(tx, ERANGE), -ERANGE);
+		assert_string_equal(stoa_error_text(), stoa_strerror(-ERANGE));
+		assert_int_equal(stoa_tx_commit(tx), -ERANGE);
+	}
+	{
+		STOA_TX(tx, seg);
+		assert_int_equal(stoa_tx_fail(tx, 0), -EINVAL);
+		assert_non_null(strstr(stoa_error_text(), "0 is no error"));
+		assert_int_equal(stoa_tx_commit(tx), -EINVAL);
+	}
+}
+
 int
 main(void)
 {
@@ -677,6 +697,8 @@ main(void)
 			deadlocks_are_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			checked_mode_finds, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			fail_takes_any_sign, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
