@@ -192,6 +192,9 @@ run(stoa_segment *seg, const market *m, int argc, char **argv)
 		/* Locks taken one after the other can meet a cycle: then again. */
 		return STOA_RETRY(100, place(seg, m, argv[2], &o));
 	}
+	fputs("usage: 03-orderbook list SYMBOL | show SYMBOL | "
+	      "buy|sell SYMBOL PRICE QUANTITY\n",
+		stderr);
 	return -EINVAL;
 }
 

@@ -61,6 +61,8 @@ main(int argc, char **argv)
 		rc = set(argv[1], argv[2], argv[3]);
 	else if (argc == 3)
 		rc = get(argv[1], argv[2], value, sizeof value);
+	else
+		fputs("usage: 04-settings FILE KEY [VALUE]\n", stderr);
 	if (rc)
 		fprintf(stderr, "settings: %s\n", stoa_strerror(rc));
 	else if (argc == 3)

@@ -173,7 +173,7 @@ main(void)
 	const quotes *q = NULL;
 
 	out_of_memory();
-	if (stoa_segment_open("market", STOA_CREATE, NULL, &seg) ||
+	if (stoa_segment_open("errors", STOA_CREATE, NULL, &seg) ||
 		stoa_object_open(seg, "quotes", quotes, &q)) {
 		puts(stoa_error_text());
 		return 1;

@@ -167,7 +167,7 @@ print(stoa_segment *seg, const market *m)
 int
 main()
 try {
-	stoa::segment seg = stoa::open("market");
+	stoa::segment seg = stoa::open("cxx");
 	const market *m = nullptr;
 
 	stoa::check(stoa_object_open(seg.get(), "market", market, &m));
