@@ -161,7 +161,7 @@ STOA_END_DECLS
 #define STOA_MANY_(...)  STOA_MANY2_(__VA_ARGS__, 1, 1, 1, 1, 1, 1, 1, 1, 0, ~)
 #define STOA_MANY2_(a0, a1, a2, a3, a4, a5, a6, a7, a8, n, ...) n
 #define STOA_NO_LOCK_IN_(T) ((void)sizeof(struct { int stoa_; \
-	_Static_assert(!stoa_pinned_##T, #T " holds a lock, and undo must not touch a lock: change its fields with STOA_SET"); }))
+	_Static_assert(!(stoa_there_is_no_STOA_TYPE_for_##T | stoa_pinned_##T), #T " holds a lock, and undo must not touch a lock: change its fields with STOA_SET"); }))
 #else
 #include <type_traits>
 #define STOA_UNQUAL_(lvalue) std::remove_cv_t<std::remove_reference_t<decltype(lvalue)>>
@@ -176,7 +176,7 @@ inline auto stoa_begin_(F begin, const void *frame, uint64_t deadline, stoa_segm
 }
 #define STOA_BEGIN_(f, deadline, ...) stoa_begin_(f, STOA_FRAME_, deadline, __VA_ARGS__)
 template <bool pinned> struct stoa_no_lock_in_ { static_assert(!pinned, "holds a lock: change its fields with STOA_SET"); };
-#define STOA_NO_LOCK_IN_(T) ((void)sizeof(stoa_no_lock_in_<(bool)stoa_pinned_##T>))
+#define STOA_NO_LOCK_IN_(T) ((void)sizeof(stoa_no_lock_in_<(bool)(stoa_there_is_no_STOA_TYPE_for_##T | stoa_pinned_##T)>))
 #endif
 
 /* Lint: compile once with -DSTOA_LINT (and the headers by -I). A STOA_TX without any commit is then "unused variable

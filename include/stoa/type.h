@@ -95,7 +95,7 @@ struct stoa_type { /* local, constant */
  * be copied */
 #define STOA_WORD_(T, owns) \
 	extern const stoa_type stoa_type_##T; \
-	enum { stoa_pinned_##T = 0, stoa_owning_##T = owns };
+	enum { stoa_there_is_no_STOA_TYPE_for_##T = 0, stoa_pinned_##T = 0, stoa_owning_##T = owns };
 STOA_WORDS_(STOA_WORD_)
 #undef STOA_WORD_
 

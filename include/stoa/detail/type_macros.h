@@ -4,6 +4,8 @@
  * of compile error.
  *
  *	STOA_TYPE(order, id, (fills, levels), (next, order, own))
+ *	    enum stoa_there_is_no_STOA_TYPE_for_order
+ *	                              0: a name that compilers quote where it is missing
  *	    enum stoa_pinned_order    does a lock lie in it? then it must not move
  *	    enum stoa_owning_order    does it own memory? then it must not be copied
  *	    stoa_fields_order[]       one stoa_field for each argument
@@ -24,6 +26,7 @@
 
 #define STOA_TYPE(T, ...) \
 	enum { \
+		stoa_there_is_no_STOA_TYPE_for_##T = 0, \
 		stoa_pinned_##T = 0 STOA_EACH_(STOA_PINNED_, T, __VA_ARGS__), \
 		stoa_owning_##T = 0 STOA_EACH_(STOA_OWNING_, T, __VA_ARGS__) \
 	}; \
@@ -39,7 +42,7 @@
 /* Bytes without fields: you promise that no pointer, lock or reference is inside.
  * Dumped as hex. */
 #define STOA_TYPE_OPAQUE(T) \
-	enum { stoa_pinned_##T = 0, stoa_owning_##T = 0 }; \
+	enum { stoa_there_is_no_STOA_TYPE_for_##T = 0, stoa_pinned_##T = 0, stoa_owning_##T = 0 }; \
 	STOA_TYPE_DECLARE(T); \
 	STOA_TYPE_DEFINE_(T) = { #T, (uint32_t)sizeof(T), (uint32_t)STOA_ALIGNOF_(T), \
 		STOA_KIND_OPAQUE, 0, NULL, 0, NULL, NULL }
@@ -72,7 +75,7 @@
 #define STOA_PINNED_0(T, m)  | STOA_PINNED_PLAIN_(STOA_MEMBER_(T, m))
 #define STOA_PINNED_1(T, x)  STOA_PINNED_ARGS_(T, STOA_STRIP_ x)
 #define STOA_PINNED_ARGS_(...) STOA_CAT(STOA_PINNED_TYPED_, STOA_NARGS(__VA_ARGS__))(__VA_ARGS__)
-#define STOA_PINNED_TYPED_3(T, m, F)      | (int)stoa_pinned_##F
+#define STOA_PINNED_TYPED_3(T, m, F)      | (int)(stoa_there_is_no_STOA_TYPE_for_##F | stoa_pinned_##F)
 #define STOA_PINNED_TYPED_4(T, m, F, how)
 
 #define STOA_OWNING_(T, x)   STOA_CAT(STOA_OWNING_, STOA_IS_PAREN_(x))(T, x)

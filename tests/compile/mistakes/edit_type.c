@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /* stoa_edit with another type's name */
+/* says: this pointer is neither a quote * nor a const quote * */
 #include "mistake.h"
 
 int f(const other *p);

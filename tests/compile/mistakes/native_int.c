@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /* int instead of a fixed-width word as element */
-/* says: stoa_type_int */
+/* says: STOA_VAL is int, long, size_t or the like */
 #include "mistake.h"
 
 #ifdef MISTAKE

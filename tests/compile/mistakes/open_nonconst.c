@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /* opening by name into a writable pointer */
+/* says: the result goes to the address of a variable of type const quotes * */
 #include "mistake.h"
 
 int f(quotes **p, const quotes **p2);

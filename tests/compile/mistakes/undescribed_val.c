@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /* container of a type that is not described */
-/* says: stoa_type_plain */
+/* says: stoa_there_is_no_STOA_TYPE_for_plain */
 #include "mistake.h"
 
 #ifdef MISTAKE
