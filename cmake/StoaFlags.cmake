@@ -56,9 +56,13 @@ endif()
 add_library(stoa_strict INTERFACE)
 add_library(stoa::strict ALIAS stoa_strict)
 set_target_properties(stoa_strict PROPERTIES EXPORT_NAME strict)
+# The same for pkg-config: --variable=strict (gcc), strict_clang, strict_cxx.
+set(STOA_STRICT_CXX -Werror=unused-result)
+set(STOA_STRICT_C -Werror=incompatible-pointer-types -Werror=int-conversion)
+set(STOA_STRICT_GCC -Werror=discarded-qualifiers)
+set(STOA_STRICT_CLANG -Werror=incompatible-pointer-types-discards-qualifiers)
 target_compile_options(stoa_strict INTERFACE
-	-Werror=unused-result
-	$<$<COMPILE_LANGUAGE:C>:-Werror=incompatible-pointer-types>
-	$<$<COMPILE_LANGUAGE:C>:-Werror=int-conversion>
-	$<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:GNU>>:-Werror=discarded-qualifiers>
-	$<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:Clang,AppleClang>>:-Werror=incompatible-pointer-types-discards-qualifiers>)
+	${STOA_STRICT_CXX}
+	"$<$<COMPILE_LANGUAGE:C>:${STOA_STRICT_C}>"
+	$<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:GNU>>:${STOA_STRICT_GCC}>
+	$<$<AND:$<COMPILE_LANGUAGE:C>,$<C_COMPILER_ID:Clang,AppleClang>>:${STOA_STRICT_CLANG}>)

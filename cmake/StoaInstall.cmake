@@ -32,7 +32,22 @@ install(FILES ${PROJECT_BINARY_DIR}/stoaConfig.cmake
 file(RELATIVE_PATH STOA_PC_PREFIX
 	/prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 string(REGEX REPLACE "/$" "" STOA_PC_PREFIX "${STOA_PC_PREFIX}")
-configure_file(cmake/stoa.pc.in ${PROJECT_BINARY_DIR}/stoa.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/stoa.pc
-	DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+list(JOIN STOA_STRICT_CXX " " STOA_PC_STRICT)
+list(JOIN STOA_STRICT_C " " strict_c)
+set(STOA_PC_STRICT_CLANG "${STOA_PC_STRICT} ${strict_c} ${STOA_STRICT_CLANG}")
+set(STOA_PC_STRICT "${STOA_PC_STRICT} ${strict_c} ${STOA_STRICT_GCC}")
+set(packages stoa)
+if(TARGET stoa_explore)
+	list(APPEND packages stoa-explore)
+endif()
+foreach(package ${packages})
+	configure_file(cmake/${package}.pc.in
+		${PROJECT_BINARY_DIR}/${package}.pc @ONLY)
+	install(FILES ${PROJECT_BINARY_DIR}/${package}.pc
+		DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endforeach()
+# With what the README links to, so that its links lead somewhere.
+install(FILES LICENSE README.md CHANGELOG.md SECURITY.md
+	DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(DIRECTORY doc/guide DESTINATION ${CMAKE_INSTALL_DOCDIR}/doc)
+install(DIRECTORY examples DESTINATION ${CMAKE_INSTALL_DOCDIR})
