@@ -32,8 +32,9 @@ enum { /* flags of stoa_segment_open */
 	STOA_RDONLY  = 1 << 2, /* map read-only; reads take no lock, see STOA_READ */
 	STOA_FILE    = 1 << 3, /* name is a path (default: a name of shared memory) */
 	STOA_LOCAL   = 1 << 4, /* memory of this process alone; no name */
-	STOA_CHECKED = 1 << 5  /* watch every transaction of this process, slowly:
-	                          changes without undo, changes without their lock */
+	STOA_CHECKED = 1 << 5  /* watch every transaction of this process, slowly: changes
+	                          without undo, without their lock, or of a value that
+	                          its container has moved are -EFAULT at commit */
 };
 
 enum { /* options.without: do without what the system may not have */

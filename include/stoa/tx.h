@@ -16,7 +16,7 @@
  *     write to point to scratch memory (stoa_edit: a copy); commit undoes all and returns that first failure. A transaction
  *     whose locks cannot be had has failed from the start.
  *     So leave early with `return stoa_tx_fail(tx, -EDOM)`: it returns the first failure, which may be an older one.
- *     (A debug build stops at a block that changed something and was left with neither commit nor failure.)
+ *     (A block that was left with neither is undone as well, without a word: STOA_LINT, below, finds it when compiling.)
  *  4. No lock named: the segment's own. Locks are sorted before they are taken, so two STOA_TX never wait for each other.
  *
  * A call of a function that takes const stoa_tx * accepts a stoa_tx *: helpers that only read serve both.
@@ -54,7 +54,9 @@ STOA_BEGIN_DECLS
 
 STOA_NODISCARD int stoa_tx_commit(stoa_tx *tx);
 int  stoa_tx_error(const stoa_tx *rd);                /* 0, or the first failure */
-int  stoa_tx_fail(const stoa_tx *rd, int error);      /* fail it, if it has not yet; returns the first failure */
+/* Fail it, if it has not yet; returns the first failure, so always < 0. error: a negative errno; a positive one is taken
+ * as its negative, and 0 is -EINVAL. */
+int  stoa_tx_fail(const stoa_tx *rd, int error);
 stoa_segment *stoa_tx_segment(const stoa_tx *rd);
 
 /* One more lock, kept to the end: exclusive in STOA_TX, shared in STOA_READ. -EDEADLK when somebody waits for us in turn:
@@ -179,7 +181,7 @@ template <bool pinned> struct stoa_no_lock_in_ { static_assert(!pinned, "holds a
 #define STOA_NO_LOCK_IN_(T) ((void)sizeof(stoa_no_lock_in_<(bool)(stoa_there_is_no_STOA_TYPE_for_##T | stoa_pinned_##T)>))
 #endif
 
-/* Lint: compile once with -DSTOA_LINT (and the headers by -I). A STOA_TX without any commit is then "unused variable
+/* Lint: compile once with -Wall -DSTOA_LINT. A STOA_TX without any commit is then "unused variable
  * 'tx_is_never_committed'". Off by default, because it makes commit a macro (see stoa_tx_lock). */
 #ifdef STOA_LINT
 #define STOA_LINT_COMMIT_(tx) const int tx##_is_never_committed = 0;
