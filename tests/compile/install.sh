@@ -48,17 +48,44 @@ PKG_CONFIG_PATH=$prefix${PKG_CONFIG_PATH#"$work/prefix"}
 # The first C block of the README is a program.
 awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' \
 	"$root/README.md" > "$work/hello.c"
-try readme-program-is-short test "$(wc -l < "$work/hello.c")" -le 30
+try readme-program-is-short test "$(wc -l < "$work/hello.c")" -le 40
+# ... and the same as the first example, below its head.
+readme_is_example()
+{
+	sed 1,2d "$root/examples/01-hello.c" | diff - "$work/hello.c"
+}
+try readme-program-is-example readme_is_example
 read -ra flags <<< "$(pkg-config --cflags --libs stoa)"
+read -ra strict <<< "$(pkg-config --variable=strict stoa)"
 libdir=$(pkg-config --variable=libdir stoa)
-try pkg-config gcc -O2 -Wall -Wextra -Wconversion -Werror "$work/hello.c" \
-	"${flags[@]}" "-Wl,-rpath,$libdir" -o "$work/hello"
-try run says "visit 1; before you: ''" "$work/hello" ann
-try run-again says "visit 2; before you: 'ann'" "$work/hello" bob
+try pkg-config gcc -O2 -Wall -Wextra -Wconversion -Werror "${strict[@]}" \
+	"$work/hello.c" "${flags[@]}" "-Wl,-rpath,$libdir" -o "$work/hello"
+# strict makes errors of what is a warning without
+sed 's/stoa_edit(tx, greeting, g)/g/' "$work/hello.c" > "$work/mistake.c"
+strict_refuses() # compiler variable
+{
+	local -a more
+
+	read -ra more <<< "$(pkg-config --variable="$2" stoa)"
+	"$1" -w -c "$work/mistake.c" "${flags[@]}" -o "$work/mistake.o" &&
+		! "$1" -c "$work/mistake.c" "${more[@]}" "${flags[@]}" \
+			-o "$work/mistake.o"
+}
+try strict strict_refuses gcc strict
+try strict-clang strict_refuses clang strict_clang
+try run says "visit 1, after ''" "$work/hello" ann
+try run-again says "visit 2, after 'ann'" "$work/hello" bob
 read -ra cflags <<< "$(pkg-config --cflags stoa)"
 try static gcc -O2 "$work/hello.c" "${cflags[@]}" "$libdir/libstoa.a" \
 	-o "$work/hello-static"
-try run-static says "visit 3; before you: 'bob'" "$work/hello-static" eve
+try run-static says "visit 3, after 'bob'" "$work/hello-static" eve
+
+printf '#include <stoa/explore.h>\nint main(void) { return sizeof(&stoa_explore_run) != 8; }\n' \
+	> "$work/explore.c"
+read -ra explore <<< "$(pkg-config --cflags --libs stoa-explore)"
+try explore gcc "$work/explore.c" "${explore[@]}" "-Wl,-rpath,$libdir" \
+	-o "$work/explore"
+try run-explore "$work/explore"
 
 mkdir "$work/user"
 cp "$work/hello.c" "$work/user/hello.c"
@@ -100,7 +127,7 @@ by_cmake() # folder arguments...
 	cmake -S "$work/user" -B "$folder" "$@" && cmake --build "$folder"
 }
 try find-package by_cmake found -DCMAKE_PREFIX_PATH="$prefix"
-try run-find-package says "visit 4; before you: 'eve'" "$work/found/hello" x
+try run-find-package says "visit 4, after 'eve'" "$work/found/hello" x
 try run-c++ says 1 "$work/found/hello-cxx"
 try add-subdirectory by_cmake sub -DSTOA_SOURCE="$root"
 try run-add-subdirectory says 2 "$work/sub/hello-cxx"
