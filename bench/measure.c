@@ -2,18 +2,40 @@
 /*
  * How long does one work take, and how long does the same work take elsewhere?
  *
- * A run does the work often enough to last some milliseconds (found by doubling)
- * and gives one number: nanoseconds for one work. All who do it take their runs
- * in turns; the first turn is thrown away. The median is what is compared; min
- * and max stand beside it, because on a shared machine they say how much to
- * believe it.
+ *	run      for each family: open its sides; turns; close; print
+ *	turn     every row once, shuffled
+ *	row      one or two workers, forked and pinned: start; do the work in
+ *	         batches that grow until one lasts a twentieth of the run (that
+ *	         warms it up); wait for each other; work for --ms; stop
+ *
+ * A worker gives the time of one work. Of two workers at the same time the rates
+ * add up, so a row of two processes that scale is half of the row of one.
+ *
+ * The median is what is compared and what the goals are held against; min and max
+ * stand beside it, and the ratio of the minima, which is what is left when others
+ * use the machine.
  */
 #include "measure.h"
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
+
+enum {
+	RUNS_MAX = 101,
+	ROWS_MAX = 64, /* of a family */
+	ROWS_ALL = 256,
+	GOALS_MAX = 64,
+	PATIENCE_S = 60
+};
 
 struct options {
 	bool json;
@@ -24,19 +46,31 @@ struct options {
 };
 
 struct result {
-	uint64_t count; /* works in a run */
-	double ns[MEASURE_RUNS_MAX];
+	const struct measure_row *row;
+	int runs;
+	double value[RUNS_MAX];
 	double median, min, max;
+	bool failed;
 };
 
-void
-measure_use(const void *p)
-{
-	__asm__ volatile("" : : "r"(p) : "memory");
-}
+/* What parent and workers tell each other. */
+struct round {
+	uint32_t ready, go, failed;
+	double value[2];
+};
 
-static uint64_t
-now(void)
+static struct options options;
+static struct round *ring; /* shared */
+static struct result results[ROWS_ALL];
+static size_t result_count;
+static uint64_t shuffle_state;
+static int status;
+static cpu_set_t processors; /* that this program may use */
+
+/* ---- for the works ---- */
+
+uint64_t
+measure_now(void)
 {
 	struct timespec t;
 
@@ -44,36 +78,268 @@ now(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* 0: the work failed */
-static uint64_t
-run(const struct measure_who *who, uint64_t count)
+bool
+measure_failed(const char *format, ...)
 {
-	uint64_t from = now();
+	va_list args;
 
-	if (!who->work(who->user, count)) {
-		(void)fprintf(stderr, "bench: %s failed\n", who->name);
-		return 0;
-	}
-	from = now() - from;
-	return from ? from : 1;
+	(void)fputs("bench: ", stderr);
+	va_start(args, format);
+	(void)vfprintf(stderr, format, args);
+	va_end(args);
+	(void)fputs("\n", stderr);
+	return false;
 }
 
-/* How often makes a run of the wanted length? 0: the work failed. */
-static uint64_t
-calibrate(const struct measure_who *who, uint64_t run_ns)
+void
+measure_pin(int processor)
 {
-	uint64_t count = 64, ns;
+	cpu_set_t one;
+	int n = 0;
+
+	CPU_ZERO(&one);
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &processors) && n++ == processor)
+			CPU_SET(i, &one);
+	if (CPU_COUNT(&one))
+		(void)sched_setaffinity(0, sizeof one, &one);
+}
+
+void *
+measure_shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (p != MAP_FAILED)
+		return p;
+	(void)measure_failed("mmap: %s", strerror(errno));
+	return NULL;
+}
+
+static void
+sleep_us(long us)
+{
+	struct timespec t = {0, us * 1000};
+
+	(void)nanosleep(&t, NULL);
+}
+
+/* ---- a worker ---- */
+
+/* The batch that lasts a twentieth of the run; 0: failed. Warms up on the way. */
+static uint64_t
+calibrate(const struct measure_row *row, int role)
+{
+	uint64_t count = 16, begin = measure_now();
 
 	for (;;) {
-		ns = run(who, count);
-		if (ns == 0)
+		uint64_t from = measure_now(), to;
+
+		if (!row->loop(row, role, count))
 			return 0;
-		if (ns * 4 >= run_ns)
-			break;
-		count *= 2;
+		to = measure_now();
+		if ((to - from) * 20 >= options.run_ns &&
+			(to - begin) * 4 >= options.run_ns)
+			return count;
+		if ((to - from) * 20 < options.run_ns)
+			count *= 2;
 	}
-	count = count * run_ns / ns;
-	return count ? count : 1;
+}
+
+static bool
+meet(int processes)
+{
+	__atomic_fetch_add(&ring->ready, 1, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&ring->go, __ATOMIC_ACQUIRE))
+		if (processes == 1)
+			sleep_us(50);
+	return !ring->failed;
+}
+
+/* < 0: failed */
+static double
+work(const struct measure_row *row, int role, int processes)
+{
+	uint64_t batch = 0, count = 0, from, now;
+
+	if (row->loop && (batch = calibrate(row, role)) == 0)
+		return -1;
+	if (!meet(processes))
+		return -1;
+	if (row->figure)
+		return row->figure(row, role, options.run_ns);
+	from = measure_now();
+	do {
+		if (!row->loop(row, role, batch))
+			return -1;
+		count += batch;
+		now = measure_now();
+	} while (now - from < options.run_ns);
+	return (double)(now - from) / (double)count;
+}
+
+static void
+worker(const struct measure_row *row, int role, int processes)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	measure_pin(role);
+	ring->value[role] = -1;
+	if (!row->side->start || row->side->start(row, role))
+		ring->value[role] = work(row, role, processes);
+	if (row->side->stop)
+		row->side->stop(row, role);
+	_exit(ring->value[role] < 0);
+}
+
+/* ---- a row, once ---- */
+
+static void
+collect(const pid_t *pid, int n, bool *failed)
+{
+	for (int i = 0; i < n; i++) {
+		int how = -1;
+
+		if (waitpid(pid[i], &how, 0) != pid[i] || how)
+			*failed = true;
+		if (WIFSIGNALED(how))
+			(void)measure_failed(
+				"a worker died of signal %d", WTERMSIG(how));
+	}
+}
+
+/* All workers are ready, or one has ended. */
+static bool
+all_ready(const pid_t *pid, int n)
+{
+	uint64_t until = measure_now() + PATIENCE_S * UINT64_C(1000000000);
+
+	while (__atomic_load_n(&ring->ready, __ATOMIC_SEQ_CST) < (uint32_t)n) {
+		for (int i = 0; i < n; i++) {
+			siginfo_t info = {0};
+
+			if (!waitid(P_PID, (id_t)pid[i], &info,
+				    WEXITED | WNOHANG | WNOWAIT) &&
+				info.si_pid)
+				return false;
+		}
+		if (measure_now() > until)
+			return false;
+		sleep_us(200);
+	}
+	return true;
+}
+
+/* < 0: failed */
+static double
+measure_once(const struct measure_row *row)
+{
+	int n = row->processes ? row->processes : 1, started = 0;
+	bool failed = false;
+	pid_t pid[2];
+
+	memset(ring, 0, sizeof *ring);
+	(void)fflush(NULL);
+	for (; started < n; started++) {
+		pid[started] = fork();
+		if (!pid[started])
+			worker(row, started, n);
+		if (pid[started] < 0)
+			break;
+	}
+	if (started < n || !all_ready(pid, n)) {
+		failed = true;
+		ring->failed = 1;
+	}
+	__atomic_store_n(&ring->go, 1, __ATOMIC_RELEASE);
+	collect(pid, started, &failed);
+	if (failed)
+		return -1;
+	if (n == 1 || row->figure)
+		return ring->value[0];
+	return 1 / (1 / ring->value[0] + 1 / ring->value[1]);
+}
+
+/* ---- a family ---- */
+
+static bool
+selected(const struct measure_family *f, const struct measure_row *row)
+{
+	for (int i = 0; i < options.names; i++)
+		if (strstr(f->name, options.name[i]) ||
+			strstr(row->work, options.name[i]))
+			return true;
+	return options.names == 0;
+}
+
+static bool
+usable(const struct measure_row *row)
+{
+	if (row->side->there && !row->side->there())
+		return false;
+	return row->processes < 2 || CPU_COUNT(&processors) > 1;
+}
+
+/* Each side once, though several rows have it. */
+static void
+sides_open(struct result *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct measure_side *side = r[i].row->side;
+		size_t first = 0;
+
+		while (r[first].row->side != side)
+			first++;
+		if (first < i)
+			r[i].failed = r[first].failed;
+		else if (side->open && !side->open())
+			r[i].failed = true;
+		if (r[i].failed)
+			status = 1;
+	}
+}
+
+static void
+sides_close(struct result *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct measure_side *side = r[i].row->side;
+		size_t first = 0;
+
+		while (r[first].row->side != side)
+			first++;
+		if (first == i && side->close && !r[i].failed)
+			side->close();
+	}
+}
+
+static void
+turn(struct result *r, size_t n)
+{
+	size_t order[ROWS_MAX];
+
+	for (size_t i = 0; i < n; i++) {
+		size_t j = measure_random(&shuffle_state) % (i + 1);
+
+		order[i] = order[j];
+		order[j] = i;
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct result *one = &r[order[i]];
+		double value;
+
+		if (one->failed)
+			continue;
+		value = measure_once(one->row);
+		if (value < 0) {
+			one->failed = true;
+			status = 1;
+			(void)measure_failed("%s: %s failed", one->row->work,
+				one->row->peer);
+			continue;
+		}
+		one->value[one->runs++] = value;
+	}
 }
 
 static int
@@ -84,149 +350,225 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static bool
-measure(const struct measure *m, const struct options *o, struct result *r)
+static void
+judge(struct result *r)
 {
-	int n = 0;
+	if (r->failed)
+		return;
+	qsort(r->value, (size_t)r->runs, sizeof r->value[0], compare);
+	r->min = r->value[0];
+	r->max = r->value[r->runs - 1];
+	r->median = r->value[r->runs / 2];
+}
 
-	while (n < 1 + MEASURE_PEERS_MAX && m->who[n].work)
-		n++;
-	for (int i = 0; i < n; i++) {
-		r[i].count = calibrate(&m->who[i], o->run_ns);
-		if (r[i].count == 0)
-			return false;
-	}
-	for (int turn = -1; turn < o->runs; turn++) {
-		for (int i = 0; i < n; i++) {
-			uint64_t ns = run(&m->who[i], r[i].count);
+/* ---- telling ---- */
 
-			if (ns == 0)
-				return false;
-			if (turn >= 0)
-				r[i].ns[turn] = (double)ns / (double)r[i].count;
-		}
-	}
-	for (int i = 0; i < n; i++) {
-		qsort(r[i].ns, (size_t)o->runs, sizeof r[i].ns[0], compare);
-		r[i].min = r[i].ns[0];
-		r[i].max = r[i].ns[o->runs - 1];
-		r[i].median = r[i].ns[o->runs / 2];
-	}
-	return true;
+static const struct result *
+find(const char *name, const char *peer)
+{
+	for (size_t i = 0; i < result_count; i++)
+		if (!results[i].failed && !strcmp(results[i].row->work, name) &&
+			!strcmp(results[i].row->peer, peer))
+			return &results[i];
+	return NULL;
+}
+
+static const char *
+unit(const struct result *r)
+{
+	return r->row->unit ? r->row->unit : "ns";
 }
 
 static void
-print(const struct measure *m, const struct options *o, const struct result *r,
-	bool *first)
+print_json(const struct result *r)
 {
-	for (int i = 0; i < 1 + MEASURE_PEERS_MAX && m->who[i].work; i++) {
-		double ratio = r[0].median / r[i].median;
-		double best = r[0].min / r[i].min;
+	(void)printf("{\"work\": \"%s\", \"peer\": \"%s\", \"unit\": \"%s\", "
+		     "\"median\": %.3f, \"min\": %.3f, \"max\": %.3f, "
+		     "\"runs\": %d}\n",
+		r->row->work, r->row->peer, unit(r), r->median, r->min, r->max,
+		r->runs);
+}
 
-		if (o->json) {
-			(void)printf(
-				"%s\n  {\"work\": \"%s\", \"who\": \"%s\", "
-				"\"unit\": \"ns\", \"median\": %.2f, "
-				"\"min\": %.2f, \"max\": %.2f, \"runs\": %d, "
-				"\"ours_to_this\": %.3f, "
-				"\"ours_to_this_at_best\": %.3f}",
-				*first ? "" : ",", m->name, m->who[i].name,
-				r[i].median, r[i].min, r[i].max, o->runs, ratio,
-				best);
-		} else {
-			(void)printf("%-34s %-26s %9.1f %9.1f %9.1f %5d",
-				i == 0 ? m->name : "", m->who[i].name,
-				r[i].median, r[i].min, r[i].max, o->runs);
-			if (i > 0)
-				(void)printf(" %8.2fx %8.2fx", ratio, best);
-			(void)printf("\n");
-		}
-		*first = false;
+static void
+print_text(const struct result *r, bool first)
+{
+	const struct result *ours = find(r->row->work, "stoa");
+
+	(void)printf("%-36s %-18s %11.1f %11.1f %11.1f %-2s %4d",
+		first ? r->row->work : "", r->row->peer, r->median, r->min,
+		r->max, unit(r), r->runs);
+	if (ours && ours != r)
+		(void)printf(" %8.2f %8.2f", r->median / ours->median,
+			r->min / ours->min);
+	(void)printf("\n");
+}
+
+static void
+print(const struct result *r, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (r[i].failed)
+			continue;
+		if (options.json)
+			print_json(&r[i]);
+		else
+			print_text(
+				&r[i], i == 0 || strcmp(r[i].row->work,
+							 r[i - 1].row->work));
 	}
 	(void)fflush(stdout);
 }
 
-static bool
-selected(const struct measure *m, const struct options *o)
+static void
+run_family(const struct measure_family *f)
 {
-	for (int i = 0; i < o->names; i++)
-		if (strstr(m->group, o->name[i]) || strstr(m->name, o->name[i]))
-			return true;
-	return o->names == 0;
+	struct result *r = &results[result_count];
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->row_count; i++) {
+		const struct measure_row *row = &f->rows[i];
+
+		if (!selected(f, row) || !usable(row))
+			continue;
+		if (n == ROWS_MAX || result_count + n == ROWS_ALL) {
+			(void)measure_failed("%s: too many rows", f->name);
+			status = 1;
+			break;
+		}
+		r[n++] = (struct result){.row = row};
+	}
+	if (!n)
+		return;
+	sides_open(r, n);
+	for (int i = 0; i < options.runs; i++)
+		turn(r, n);
+	sides_close(r, n);
+	for (size_t i = 0; i < n; i++)
+		judge(&r[i]);
+	result_count += n;
+	print(r, n);
 }
+
+/* ---- goals ---- */
+
+static double
+ratio_of(const struct measure_goal *g, double ours, double theirs)
+{
+	return g->at_most ? ours / theirs : theirs / ours;
+}
+
+static void
+print_goal(const struct measure_goal *g)
+{
+	const struct result *ours = find(g->work, "stoa"), *other = NULL;
+	char versus[64];
+	double ratio, best;
+	bool met;
+
+	if (g->peer)
+		other = find(g->work, g->peer);
+	else if (g->one)
+		other = find(g->one, "stoa");
+	if (!ours || (!other && !g->limit))
+		return;
+	ratio = ratio_of(g, ours->median, other ? other->median : g->limit);
+	best = ratio_of(g, ours->min, other ? other->min : g->limit);
+	met = g->at_most ? ratio <= g->goal : ratio >= g->goal;
+	(void)snprintf(versus, sizeof versus, "%s",
+		g->peer  ? g->peer
+		: g->one ? "stoa, one process"
+			 : "");
+	if (!other)
+		(void)snprintf(
+			versus, sizeof versus, "%g %s", g->limit, unit(ours));
+	if (options.json)
+		(void)printf(
+			"{\"work\": \"%s\", \"versus\": \"%s\", "
+			"\"ratio\": %.3f, \"goal\": %g, \"sense\": \"%s\", "
+			"\"met\": %s}\n",
+			g->work, versus, ratio, g->goal,
+			g->at_most ? "at most" : "at least",
+			met ? "true" : "false");
+	else
+		(void)printf("%-36s %-18s %8.2f %8.2f  %s %5g  %s\n", g->work,
+			versus, ratio, best, g->at_most ? "<=" : ">=", g->goal,
+			met ? "met" : "NOT MET");
+}
+
+/* ---- main ---- */
 
 static bool
 number(const char *text, int from, int to, int *ret)
 {
-	char *end;
+	char *end = NULL;
 	long n;
 
 	errno = 0;
 	n = text ? strtol(text, &end, 10) : 0;
-	if (!text || errno || *end || n < from || n > to)
+	if (!text || errno || end == text || *end || n < from || n > to)
 		return false;
 	*ret = (int)n;
 	return true;
 }
 
 static bool
-parse(int argc, char **argv, struct options *o)
+parse(int argc, char **argv)
 {
-	int ms = 20;
+	int ms = 50;
 
-	o->runs = 11;
-	o->name = argv;
+	options.runs = 11;
+	options.name = argv;
 	for (int i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "--json") == 0) {
-			o->json = true;
+			options.json = true;
 		} else if (strcmp(argv[i], "--runs") == 0) {
-			if (!number(argv[++i], 3, MEASURE_RUNS_MAX, &o->runs))
+			if (!number(argv[++i], 1, RUNS_MAX, &options.runs))
 				return false;
 		} else if (strcmp(argv[i], "--ms") == 0) {
 			if (!number(argv[++i], 1, 10000, &ms))
 				return false;
 		} else if (argv[i][0] == '-') {
 			return false;
-		} else {
-			o->name[o->names++] =
-				argv[i]; /* i > names: never ahead */
+		} else { /* i > names: never ahead */
+			options.name[options.names++] = argv[i];
 		}
 	}
-	o->run_ns = (uint64_t)ms * 1000000u;
+	options.run_ns = (uint64_t)ms * 1000000u;
 	return true;
 }
 
 int
-measure_main(int argc, char **argv, const struct measure *table, int n)
+measure_main(int argc, char **argv, const struct measure_family *family,
+	size_t count)
 {
-	struct options o = {0};
-	bool first = true;
-	int status = 0;
-
-	if (!parse(argc, argv, &o)) {
+	if (!parse(argc, argv)) {
 		(void)fprintf(stderr,
-			"usage: %s [NAME...] [--json] "
-			"[--runs 3..51] [--ms 1..10000]\n",
-			argv[0]);
+			"usage: %s [NAME...] [--json] [--runs 1..%d] "
+			"[--ms 1..10000]\n",
+			argv[0], RUNS_MAX);
 		return 2;
 	}
-	if (o.json)
-		(void)printf("[");
-	else
-		(void)printf("%-34s %-26s %9s %9s %9s %5s %9s %9s\n",
-			"work (ns for one)", "who", "median", "min", "max",
-			"runs", "ours/this", "at best");
-	for (int i = 0; i < n; i++) {
-		static struct result result[1 + MEASURE_PEERS_MAX];
-
-		if (!selected(&table[i], &o))
-			continue;
-		if (measure(&table[i], &o, result))
-			print(&table[i], &o, result, &first);
-		else
-			status = 1;
+	ring = measure_shared(sizeof *ring);
+	if (!ring)
+		return 1;
+	(void)sched_getaffinity(0, sizeof processors, &processors);
+	shuffle_state = measure_now();
+	machine_print(options.json ? stderr : stdout);
+	if (!options.json)
+		(void)printf("%-36s %-18s %11s %11s %11s %-2s %4s %8s %8s\n",
+			"work", "peer", "median", "min", "max", "", "runs",
+			"/ stoa", "at best");
+	for (size_t i = 0; i < count; i++)
+		run_family(&family[i]);
+	if (!result_count) {
+		(void)measure_failed("no work of that name");
+		return 2;
 	}
-	if (o.json)
-		(void)printf("\n]\n");
+	if (!options.json)
+		(void)printf("\n%-36s %-18s %8s %8s\n", "goal", "versus",
+			"ratio", "at best");
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < family[i].goal_count; j++)
+			print_goal(&family[i].goals[j]);
 	return status;
 }

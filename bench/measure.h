@@ -1,41 +1,116 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * Measuring one work done by several: ours first, then its peers. The runs are
- * taken in turns, so that a machine that grows warm or busy does so for all.
+ * The harness: works, done by several libraries, measured in turns.
+ *
+ * A family is a file of works that belong together. Each row is one work done by
+ * one peer; ours is the one called "stoa". All rows of a family are measured in
+ * the same run: every turn measures each of them once, in an order of its own, so
+ * that a machine that grows warm or busy does so for all.
+ *
+ * A row is measured in fresh processes, its workers: one, or two at the same time,
+ * each pinned to a processor of its own. So nothing that one measurement leaves
+ * behind in a process (caches of an allocator, say) reaches the next one.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-enum {
-	MEASURE_PEERS_MAX = 4,
-	MEASURE_RUNS_MAX = 51
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct measure_row;
+
+/* How a peer is set up. Any hook may be NULL; false: failed, text on stderr. */
+struct measure_side {
+	bool (*there)(void); /* false: this machine has it not; asked first */
+	bool (*open)(void);  /* once a run, before any worker is started */
+	bool (*start)(
+		const struct measure_row *row, int role);      /* in a worker */
+	void (*stop)(const struct measure_row *row, int role); /* there too */
+	void (*close)(void); /* once, at the end */
 };
 
-/* Do the work `count` times; false: it failed, and the text is on stderr. */
-typedef bool measure_work(void *user, uint64_t count);
+struct measure_row {
+	const char *work, *peer;
+	const struct measure_side *side;
+	/* Do it `count` times. The unit is ns, and it is measured for a while. */
+	bool (*loop)(const struct measure_row *row, int role, uint64_t count);
+	/* Or: one number, of something that takes about ns; < 0: failed. With two
+	 * processes the number of role 0 is taken. */
+	double (*figure)(const struct measure_row *row, int role, uint64_t ns);
+	int processes;    /* 0: 1 */
+	const char *unit; /* NULL: ns */
+	uintptr_t param;  /* the row's own */
+};
 
-struct measure_who {
+/*
+ * What we want of ours. at_most false: peer's / ours is at least `goal`; true:
+ * ours / peer's is at most that. The peer's is the row `peer` of the same work, or
+ * our own row of the work `one`, or the plain number `limit`.
+ */
+struct measure_goal {
+	const char *work, *peer;
+	const char *one;
+	double limit, goal;
+	bool at_most;
+};
+
+struct measure_family {
 	const char *name;
-	measure_work *work;
-	void *user;
+	const struct measure_row *rows;
+	size_t row_count;
+	const struct measure_goal *goals;
+	size_t goal_count;
 };
 
-struct measure {
-	const char *name;  /* of the work */
-	const char *group; /* what script/bench NAME selects */
-	struct measure_who who[1 + MEASURE_PEERS_MAX];
-};
+/*
+ * [NAME...] [--json] [--runs N] [--ms N]; returns the exit status. NAME is a part
+ * of a family's or work's name.
+ */
+int measure_main(int argc, char **argv, const struct measure_family *family,
+	size_t count);
+
+/* ---- for the works ---- */
 
 /* What a work's results must not be optimised away through. */
-void measure_use(const void *p);
-/*
- * Arguments: [NAME...] [--json] [--runs N] [--ms N]. Runs every selected entry
- * of table (n of them) and prints a line for each of its `who`: median, min and
- * max of nanoseconds for one work, runs, and ours divided by the peer: medians, and
- * minima (what is left when the machine is busy). Returns the exit status.
- */
-int measure_main(int argc, char **argv, const struct measure *table, int n);
+static inline void
+measure_use(const void *p)
+{
+	__asm__ volatile("" : : "r"(p) : "memory");
+}
 
+uint64_t measure_now(void); /* ns */
+void measure_pin(int processor);
+bool measure_failed(const char *format, ...)
+	__attribute__((format(printf, 1, 2))); /* tells, returns false */
+/* Shared with workers that are forked later, zeroed; NULL: told. */
+void *measure_shared(size_t size);
+
+/* A sequence that is the same in every run and for every peer. */
+static inline uint64_t
+measure_random(uint64_t *state)
+{
+	uint64_t x = *state += UINT64_C(0x9e3779b97f4a7c15);
+
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* Of the maps: different for different i, in no order. */
+static inline uint64_t
+measure_key(uint64_t i)
+{
+	return i * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* machine.c: what was measured on, to `to` (a FILE *), each line behind "# " */
+void machine_print(void *to);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Which works are there? One family a file.
+ *
+ * jemalloc wants more thread-local memory than a program's loader keeps for
+ * libraries that are loaded later, unless it is asked before it starts; so the
+ * program asks, and starts itself again.
+ */
+#include "works.h"
+#include <stdlib.h>
+#include <unistd.h>
+
+static void
+room_for_jemalloc(char **argv)
+{
+	if (getenv("GLIBC_TUNABLES"))
+		return;
+	if (!setenv("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=16384",
+		    1))
+		(void)execv("/proc/self/exe", argv);
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct measure_family all[] = {
+		lock_family,
+		tx_family,
+		heap_family,
+		handover_family,
+		size_family,
+		names_family,
+		container_family,
+		attach_family,
+		death_family,
+	};
+
+	room_for_jemalloc(argv);
+	return measure_main(argc, argv, all, sizeof all / sizeof *all);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/* What every work of ours begins and ends with: a segment, and a seat in it. */
+#include "ours.h"
+#include <stdio.h>
+#include <sys/mman.h>
+
+stoa_segment *ours_segment;
+const cell *ours_cell;
+struct stoai_seat *ours_seat;
+
+bool
+ours_done(int rc)
+{
+	return rc ? measure_failed("stoa: %s (%d)", stoa_error_text(), rc)
+		  : true;
+}
+
+void
+ours_touch(void *from, size_t size)
+{
+	/* Linux 5.14; before, the warming up has to do. */
+#ifdef MADV_POPULATE_WRITE
+	(void)madvise(from, size, MADV_POPULATE_WRITE);
+#else
+	(void)from;
+	(void)size;
+#endif
+}
+
+bool
+ours_open(uint64_t size)
+{
+	return ours_done(stoa_segment_open(NULL, STOA_CREATE,
+		       STOA_SEGMENT_OPTIONS(.size = size), &ours_segment)) &&
+	       ours_done(stoa_object_open(
+		       ours_segment, "cell", cell, &ours_cell));
+}
+
+bool
+ours_start(const struct measure_row *row, int role)
+{
+	(void)row;
+	(void)role;
+	ours_touch(ours_segment->base + ours_segment->heap_off,
+		stoai_header(ours_segment)->committed - ours_segment->heap_off);
+	return ours_done(stoai_attach(ours_segment, STOA_NOW, &ours_seat));
+}
+
+void
+ours_stop(const struct measure_row *row, int role)
+{
+	(void)row;
+	(void)role;
+	stoa_segment_detach(ours_segment);
+}
+
+void
+ours_close(void)
+{
+	ours_segment = stoa_segment_close(ours_segment);
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Our own side: a segment without a name that the workers inherit.
+ *
+ * Two views of it are measured. Works of a layer (a lock, a block) call the
+ * layer's own functions, which is what everything above them pays; works of
+ * programs (transactions, names, containers) call the public interface.
+ */
+#ifndef BENCH_OURS_H
+#define BENCH_OURS_H
+#include <stoa/stoa.h>
+#include "measure.h"
+#include "segment/seat.h"
+
+typedef struct cell {
+	stoa_mutex mutex;
+	uint64_t pad[7];
+	stoa_rwlock lock;
+	uint64_t value;
+} cell;
+STOA_TYPE(cell, mutex, pad, lock, value);
+
+extern stoa_segment *ours_segment;
+extern const cell *ours_cell;        /* an object in it */
+extern struct stoai_seat *ours_seat; /* of a started worker */
+
+bool ours_done(int rc);        /* tells of a failure */
+bool ours_open(uint64_t size); /* heap of `size` bytes, its pages there */
+bool ours_start(const struct measure_row *row, int role); /* attach */
+void ours_stop(const struct measure_row *row, int role);  /* detach */
+void ours_close(void);
+/* Page tables of a mapping, so that nobody's first touch is measured. */
+void ours_touch(void *from, size_t size);
+
+#endif

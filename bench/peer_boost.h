@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSL-1.0 */
+/*
+ * Boost.Interprocess as a peer, for rows written in C. All of it is what a user
+ * gets by default: managed_shared_memory, whose heap is rbtree_best_fit under an
+ * interprocess_mutex. The hot loops stand in peer_boost.cc, so that its templates are
+ * inlined into them; allocation is one call away, which is a hundredth of it.
+ */
+#ifndef BENCH_PEER_BOOST_H
+#define BENCH_PEER_BOOST_H
+#include "measure.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+bool boost_open(uint64_t size);
+bool boost_start(const struct measure_row *row, int role);
+void boost_close(void);
+const char *boost_version(void);
+
+bool boost_lock_loop(const struct measure_row *row, int role, uint64_t count);
+bool boost_shared_loop(const struct measure_row *row, int role, uint64_t count);
+bool boost_word_loop(const struct measure_row *row, int role, uint64_t count);
+
+void *boost_alloc(size_t size); /* NULL: full */
+void boost_free(void *p);
+uint64_t boost_free_bytes(void);
+
+bool boost_names_make(const char *(*name)(uint64_t i), uint64_t count);
+bool boost_name_find(const char *name);
+
+bool boost_containers_make(uint64_t keys);
+bool boost_map_clear(void);
+bool boost_map_insert(uint64_t keys);
+bool boost_map_erase(uint64_t keys);
+bool
+boost_map_find_loop(const struct measure_row *row, int role, uint64_t count);
+bool boost_vec_push(uint64_t count);
+bool boost_vec_clear(void);
+bool boost_str_append(const char *text, size_t size, uint64_t count);
+bool boost_str_clear(void);
+
+bool boost_attach_open(void);
+bool boost_attach_loop(const struct measure_row *row, int role, uint64_t count);
+void boost_attach_close(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
