@@ -46,8 +46,8 @@ int
 stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 	uint64_t deadline)
 {
-	int rc = stoai_sleep(
-		seat, &c->seq_, ticket, UINT32_MAX, deadline, &seat->cond_tick);
+	int rc = stoai_sleep(seat, &c->seq_, ticket, STOAI_OWNER_NONE, deadline,
+		&seat->cond_tick);
 
 	seat->slot->waiting_since_ns = 0;
 	/* woken at the last moment is woken */

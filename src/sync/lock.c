@@ -61,7 +61,7 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 			if (!stoai_token_dead(
 				    a32_load_acquire(stoai_token_at(seg, s))))
 				continue;
-			owner = UINT32_MAX; /* somebody else recovers it */
+			owner = STOAI_OWNER_DEAD;
 		}
 		if (deadline == STOA_NOW)
 			return -EAGAIN;

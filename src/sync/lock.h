@@ -73,10 +73,15 @@ void stoai_cond_wake(stoa_segment *seg, uint64_t off, bool all);
 
 /* ---- waiting (wait.c): the only place that sleeps ---- */
 
+/* Instead of a slot: there is none; it is dead and could not be recovered yet. */
+#define STOAI_OWNER_NONE UINT32_MAX
+#define STOAI_OWNER_DEAD (UINT32_MAX - 1)
+
 /*
  * Sleep while *word == value, until the deadline or the tick. owner: a slot whose
- * death must wake us too, or UINT32_MAX. *tick_ns: 0 at first; doubles to 1 s.
- * Sweeps the dead when the tick passes. 0: look again; -ETIMEDOUT: deadline.
+ * death must wake us too, or one of the two above. *tick_ns: 0 at first; doubles
+ * to 1 s. Sweeps the dead when the tick passes. 0: look again; -ETIMEDOUT:
+ * deadline.
  */
 int stoai_sleep(struct stoai_seat *seat, const uint32_t *word, uint32_t value,
 	uint32_t owner, uint64_t deadline, uint64_t *tick_ns);

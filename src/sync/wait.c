@@ -9,6 +9,9 @@
  *	lost     the tick: 50 ms at first, doubling to 1 s. It proves deaths that
  *	         the kernel did not mark and recovers every dead slot, which
  *	         replays the wake-ups that the dead consumed or owed
+ *	dying    the kernel marks the token before it closes the files, among them
+ *	         the owner byte without which nobody may recover, and then wakes
+ *	         nobody: short ticks, from 100 us to 50 ms and again
  *
  * Time never decides that somebody is dead; it only makes us look.
  */
@@ -16,6 +19,7 @@
 #include "sync/lock.h"
 
 enum {
+	TICK_DEAD_NS = 100 * 1000,
 	TICK_FIRST_NS = 50 * 1000 * 1000,
 	TICK_MAX_NS = 1000 * 1000 * 1000
 };
@@ -54,10 +58,18 @@ sleep_watching(
 	return rc < 0 ? rc : 0;
 }
 
+static uint64_t
+tick_next(uint64_t tick, uint32_t owner)
+{
+	if (owner == STOAI_OWNER_DEAD)
+		return tick && tick < TICK_FIRST_NS ? 2 * tick : TICK_DEAD_NS;
+	return tick ? stoai_min(2 * tick, TICK_MAX_NS) : TICK_FIRST_NS;
+}
+
 static void
 look_around(stoa_segment *seg, uint32_t owner, uint64_t tick)
 {
-	if (owner != UINT32_MAX)
+	if (owner < seg->slot_count)
 		(void)stoai_confirm_dead(seg, owner);
 	(void)stoai_sweep(seg, tick >= TICK_MAX_NS / 2);
 }
@@ -71,15 +83,14 @@ stoai_sleep(struct stoai_seat *seat, const uint32_t *word, uint32_t value,
 
 	if (now >= deadline)
 		return -ETIMEDOUT;
-	*tick_ns =
-		*tick_ns ? stoai_min(2 * *tick_ns, TICK_MAX_NS) : TICK_FIRST_NS;
+	*tick_ns = tick_next(*tick_ns, owner);
 	until = stoai_min(deadline, now + jittered(*tick_ns, now));
 	if (!seat->slot->waiting_since_ns)
 		seat->slot->waiting_since_ns = now;
-	rc = owner == UINT32_MAX
-		     ? stoai_os_futex_wait(word, value, until)
-		     : sleep_watching(word, value,
-			       stoai_token_at(seat->seg, owner), until);
+	rc = owner < seat->seg->slot_count
+		     ? sleep_watching(word, value,
+			       stoai_token_at(seat->seg, owner), until)
+		     : stoai_os_futex_wait(word, value, until);
 	if (!rc)
 		return 0;
 	if (rc != -ETIMEDOUT)

@@ -60,8 +60,9 @@ damaged(stoa_segment *seg, const uint32_t *word, uint32_t w)
 }
 
 /*
- * It names slot `owner`. 0: a living one, or UINT32_MAX: a dead one that somebody
- * else is about to recover; -EAGAIN: look again; else a failure.
+ * It names slot `owner`. 0: a living one, or STOAI_OWNER_DEAD: one whose byte is
+ * not to be had, as it is dying yet or somebody else recovers it; -EAGAIN: look
+ * again; else a failure.
  */
 static int
 owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
@@ -84,7 +85,7 @@ owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 		if (!stoai_token_dead(
 			    a32_load_acquire(stoai_token_at(seg, *owner))))
 			return -EAGAIN;
-		*owner = UINT32_MAX; /* who has its byte will wake the word */
+		*owner = STOAI_OWNER_DEAD;
 	}
 	return 0;
 }
@@ -114,7 +115,7 @@ owner_wait(struct stoai_seat *seat, uint32_t *word, uint64_t held, uint32_t w,
 {
 	stoa_segment *seg = seat->seg;
 
-	if (*tick && owner != UINT32_MAX &&
+	if (*tick && owner != STOAI_OWNER_DEAD &&
 		!owner_lists(seg, word, w, owner, held))
 		return damaged(seg, word, w);
 	if (!(w & STOAI_WORD_WAITERS)) {
