@@ -169,15 +169,11 @@ word_lock_slow(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 }
 
 int
-stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
-	uint64_t deadline)
+stoai_word_wait(struct stoai_seat *seat, uint32_t *word, uint32_t w,
+	uint64_t held, uint64_t deadline)
 {
 	int rc;
 
-	uint32_t w = 0;
-
-	if (stoai_likely(a32_cas_seq_cst(word, &w, seat->word)))
-		return 0;
 	for (int i = 0; i < SPINS && deadline != STOA_NOW; i++) {
 		if (w & STOAI_WORD_WAITERS) /* others sleep: queue up */
 			break;
@@ -205,10 +201,7 @@ stoai_word_lock(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 }
 
 void
-stoai_word_unlock(uint32_t *word)
+stoai_word_wake(uint32_t *word)
 {
-	stoai_kill_fence();
-	if (stoai_unlikely(a32_exchange_seq_cst(word, 0) & STOAI_WORD_WAITERS))
-		(void)stoai_os_futex_wake(word, 1);
-	stoai_kill_fence();
+	(void)stoai_os_futex_wake(word, 1);
 }
