@@ -45,7 +45,7 @@ static const char text[] = "sixteen letters.";
 static double
 per_work(uint64_t from, uint64_t count)
 {
-	return (double)(measure_now() - from) / (double)count;
+	return (double)(measure_clock() - from) / (double)count;
 }
 
 /* ---- ours ---- */
@@ -80,7 +80,7 @@ ours_insert(const struct measure_row *row, int role, uint64_t ns)
 	(void)ns;
 	if (!map_empty(&ours_box->map))
 		return -1;
-	from = measure_now();
+	from = measure_clock();
 	return map_fill(&ours_box->map) ? per_work(from, KEYS) : -1;
 }
 
@@ -94,7 +94,7 @@ ours_erase(const struct measure_row *row, int role, uint64_t ns)
 	(void)ns;
 	if (!map_empty(&ours_box->map) || !map_fill(&ours_box->map))
 		return -1;
-	from = measure_now();
+	from = measure_clock();
 	for (uint64_t i = 0; i < KEYS; i += BATCH) {
 		STOA_TX(tx, ours_segment, &ours_cell->mutex);
 		for (uint64_t k = i; k < i + BATCH; k++)
@@ -137,7 +137,7 @@ ours_push(const struct measure_row *row, int role, uint64_t ns)
 	if (!ours_done(STOA_DO(tx, (ours_segment, &ours_cell->mutex),
 		    sequence_clear(tx, &ours_box->vec))))
 		return -1;
-	from = measure_now();
+	from = measure_clock();
 	for (uint64_t i = 0; i < PUSHES; i += BATCH) {
 		STOA_TX(tx, ours_segment, &ours_cell->mutex);
 		for (uint64_t k = i; k < i + BATCH; k++)
@@ -159,7 +159,7 @@ ours_append(const struct measure_row *row, int role, uint64_t ns)
 	if (!ours_done(STOA_DO(tx, (ours_segment, &ours_cell->mutex),
 		    stoa_str_set(tx, &ours_box->str, ""))))
 		return -1;
-	from = measure_now();
+	from = measure_clock();
 	for (uint64_t i = 0; i < APPENDS; i += BATCH) {
 		STOA_TX(tx, ours_segment, &ours_cell->mutex);
 		for (int k = 0; k < BATCH; k++)
@@ -185,7 +185,7 @@ open_ours(void)
 static double
 timed(bool ready, bool (*work)(uint64_t count), uint64_t count)
 {
-	uint64_t from = measure_now();
+	uint64_t from = measure_clock();
 
 	return ready && work(count) ? per_work(from, count) : -1;
 }

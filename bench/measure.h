@@ -82,7 +82,9 @@ measure_use(const void *p)
 	__asm__ volatile("" : : "r"(p) : "memory");
 }
 
-uint64_t measure_now(void); /* ns */
+uint64_t measure_now(void);  /* ns */
+/* The same, but it stands still while others have this process's processor. */
+uint64_t measure_clock(void);
 void measure_pin(int processor);
 bool measure_failed(const char *format, ...)
 	__attribute__((format(printf, 1, 2))); /* tells, returns false */
