@@ -14,20 +14,6 @@
 #include "container/container.h"
 
 bool
-stoai_may_change(stoa_tx *tx, const void *p, uint64_t size)
-{
-	return stoai_tx_writes(tx) && stoai_tx_inside(tx, p, size);
-}
-
-bool
-stoai_change_dead(stoa_tx *tx, const void *p, uint64_t size)
-{
-	if (stoai_unlikely(tx->seg->checked))
-		return stoai_tx_save(tx, p, size);
-	return true;
-}
-
-bool
 stoa_tx_save_(stoa_tx *tx, const void *p, size_t size)
 {
 	return stoai_tx_writes(tx) && stoai_tx_save(tx, p, size);

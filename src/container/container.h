@@ -72,16 +72,6 @@ void stoai_shape_differs(
 
 /* ---- reading, without a call where all is well ---- */
 
-/* stoai_tx_reads */
-static inline bool
-stoai_container_reads(const stoa_tx *rd)
-{
-	return stoai_likely((rd->state == STOAI_TX_READS ||
-				    rd->state == STOAI_TX_WRITES) &&
-			    !rd->error && rd->self == stoai_self) ||
-	       stoai_tx_reads(rd);
-}
-
 /* stoai_tx_at, for a scope that reads and an offset that is not 0 */
 static inline const void *
 stoai_container_at(const stoa_tx *rd, uint64_t off, uint64_t size)
@@ -94,9 +84,18 @@ stoai_container_at(const stoa_tx *rd, uint64_t off, uint64_t size)
 /* ---- change.c: how shared bytes are changed ---- */
 
 /* The gate of every change: tx may write, and p lies in its segment. */
-bool stoai_may_change(stoa_tx *tx, const void *p, uint64_t size);
+static inline bool
+stoai_may_change(stoa_tx *tx, const void *p, uint64_t size)
+{
+	return stoai_tx_writes(tx) && stoai_tx_inside(tx, p, size);
+}
+
 /* Dead bytes need no undo record, but checked mode wants to know of the change. */
-bool stoai_change_dead(stoa_tx *tx, const void *p, uint64_t size);
+static inline bool
+stoai_change_dead(stoa_tx *tx, const void *p, uint64_t size)
+{
+	return stoai_likely(!tx->seg->checked) || stoai_tx_save(tx, p, size);
+}
 
 /* The writable view of bytes that are saved, fresh or dead. */
 static inline void *

@@ -80,8 +80,7 @@ map_open(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
 {
 	const struct stoai_shape *s;
 
-	return stoai_container_reads(rd) &&
-	       (s = stoai_shape_of(rd, t)) != NULL &&
+	return stoai_tx_reads(rd) && (s = stoai_shape_of(rd, t)) != NULL &&
 	       stoai_map_load(rd, m, s, ret);
 }
 
@@ -194,7 +193,7 @@ stoa_hashmap_count_(const stoa_tx *rd, const stoa_hashmap *m)
 {
 	uint64_t count, word;
 
-	if (!stoai_container_reads(rd))
+	if (!stoai_tx_reads(rd))
 		return 0;
 	count = a64_load_relaxed(&m->count_);
 	word = a64_load_relaxed(&m->table_);

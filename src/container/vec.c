@@ -74,8 +74,7 @@ vec_open(const stoa_tx *rd, const stoa_vec *v, const stoa_type *t,
 {
 	const struct stoai_shape *s;
 
-	return stoai_container_reads(rd) &&
-	       (s = stoai_shape_of(rd, t)) != NULL &&
+	return stoai_tx_reads(rd) && (s = stoai_shape_of(rd, t)) != NULL &&
 	       stoai_vec_load(rd, v, s, ret);
 }
 
@@ -118,7 +117,7 @@ stoa_vec_count_(const stoa_tx *rd, const stoa_vec *v)
 {
 	uint64_t count;
 
-	if (!stoai_container_reads(rd))
+	if (!stoai_tx_reads(rd))
 		return 0;
 	count = a64_load_relaxed(&v->count_);
 	if (count > a64_load_relaxed(&v->capacity_) ||
@@ -238,8 +237,11 @@ vec_gap(stoa_tx *tx, struct stoai_vec *v, uint64_t i)
 
 	if (v->count == v->capacity)
 		return vec_rebuild(tx, v, vec_larger(v, v->count + 1), i, 1);
-	if (!stoai_tx_save(tx, vec_slot(v, i), (v->count - i) * size) ||
-		!stoai_change_dead(tx, vec_slot(v, v->count), size))
+	if (!stoai_change_dead(tx, vec_slot(v, v->count), size))
+		return false;
+	if (stoai_likely(i == v->count)) /* nothing is behind it */
+		return true;
+	if (!stoai_tx_save(tx, vec_slot(v, i), (v->count - i) * size))
 		return false;
 	memmove(vec_slot(v, i + 1), vec_slot(v, i), (v->count - i) * size);
 	return true;

@@ -41,16 +41,12 @@ save_range(struct stoa_tx *tx, uint64_t off, uint64_t size)
 }
 
 /* The caller has asked stoai_tx_writes and stoai_tx_inside. */
-static bool
-save(struct stoa_tx *tx, uint64_t off, uint64_t size)
+bool
+stoai_tx_save_fresh(stoa_tx *tx, uint64_t off, uint64_t size)
 {
-	struct stoai_tx_self *mine = stoai_tx_self(tx->self);
-	size_t i = (off >> 3 ^ off >> 9) % STOAI_SAVED;
+	struct stoai_saved *saved = stoai_saved_at(tx, off);
 	int rc;
 
-	if (mine->saved[i].off == off && mine->saved[i].serial == tx->serial &&
-		mine->saved[i].size >= size)
-		return true;
 	if (is_fresh(tx, off, size))
 		return true;
 	tx->seat->busy = 1;
@@ -61,18 +57,11 @@ save(struct stoa_tx *tx, uint64_t off, uint64_t size)
 		return false;
 	}
 	if (size <= UINT32_MAX) {
-		mine->saved[i].off = off;
-		mine->saved[i].serial = tx->serial;
-		mine->saved[i].size = (uint32_t)size;
+		saved->off = off;
+		saved->serial = tx->serial;
+		saved->size = (uint32_t)size;
 	}
 	return true;
-}
-
-bool
-stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
-{
-	return stoai_tx_writes(tx) && stoai_tx_inside(tx, p, size) &&
-	       save(tx, stoai_off(tx->seg, p), size);
 }
 
 /* One store where the machine can; a reader without a lock sees old or new. */

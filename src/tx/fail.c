@@ -77,22 +77,15 @@ stoa_tx_error(const stoa_tx *rd)
 /* ---- may it? ---- */
 
 bool
-stoai_tx_reads(const stoa_tx *rd)
+stoai_tx_reads_not(const stoa_tx *rd)
 {
-	if (stoai_likely((rd->state == STOAI_TX_READS ||
-				 rd->state == STOAI_TX_WRITES) &&
-			 !rd->error && rd->self == stoai_self))
-		return true;
 	(void)stoai_tx_mine(rd); /* for its text */
 	return false;
 }
 
 bool
-stoai_tx_writes(stoa_tx *tx)
+stoai_tx_writes_not(stoa_tx *tx)
 {
-	if (stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error &&
-			 tx->self == stoai_self && tx->seat->writer == tx))
-		return true;
 	if (!tx->error && !stoai_tx_mine(tx))
 		tx->error = tx->state == STOAI_TX_READS
 				    ? stoai_error(-EROFS,
@@ -121,12 +114,8 @@ int(stoai_tx_damaged)(const stoa_tx *rd, const char *format, ...)
 }
 
 bool
-stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
+stoai_tx_outside(const stoa_tx *rd, const void *p)
 {
-	uint64_t off = (uint64_t)((const char *)p - rd->seg->base);
-
-	if (stoai_likely(stoai_in_heap(rd->seg, off, size)))
-		return true;
 	(void)stoai_tx_fail(
 		rd, stoai_error(-EFAULT, "%s: %p is not in the segment's heap",
 			    stoai_name(rd->seg), p));

@@ -5,30 +5,6 @@
 #include "segment/log.h"
 #include "tx/tx.h"
 
-enum {
-	STOAI_SAVED = 64
-};
-
-/* Behind struct stoai_self, in the same wiped pages. */
-struct stoai_tx_self {
-	struct stoa_tx scope[STOAI_TX_DEPTH_MAX];
-	uint32_t used; /* bit per scope */
-	uint64_t serial;
-	/* what was saved lately, so that it is not saved again */
-	struct {
-		uint64_t off, serial;
-		uint32_t size;
-	} saved[STOAI_SAVED];
-};
-
-STOA_STATIC_ASSERT(sizeof(struct stoai_tx_self) <= STOAI_TX_SELF_SIZE, "");
-
-static inline struct stoai_tx_self *
-stoai_tx_self(struct stoai_self *self)
-{
-	return self->tx;
-}
-
 /* ---- fail.c ---- */
 
 /* The calling thread's, and not over? 0, or why not; nothing is touched. */

@@ -39,10 +39,40 @@ struct stoa_tx {
 	uint64_t fresh_from[STOAI_TX_FRESH], fresh_size[STOAI_TX_FRESH];
 };
 
-/* Behind struct stoai_self, in the same wiped pages; see local.h. */
 enum {
-	STOAI_TX_SELF_SIZE = 8192
+	STOAI_TX_SELF_SIZE = 8192,
+	STOAI_SAVED = 64
 };
+
+/* What was saved lately, so that it is not saved again. */
+struct stoai_saved {
+	uint64_t off, serial;
+	uint32_t size;
+};
+
+/* Behind struct stoai_self, in the same wiped pages. */
+struct stoai_tx_self {
+	struct stoa_tx scope[STOAI_TX_DEPTH_MAX];
+	uint32_t used; /* bit per scope */
+	uint64_t serial;
+	struct stoai_saved saved[STOAI_SAVED];
+};
+
+STOA_STATIC_ASSERT(sizeof(struct stoai_tx_self) <= STOAI_TX_SELF_SIZE, "");
+
+static inline struct stoai_tx_self *
+stoai_tx_self(struct stoai_self *self)
+{
+	return self->tx;
+}
+
+/* Where it is remembered that [off, +size) was saved. */
+static inline struct stoai_saved *
+stoai_saved_at(const struct stoa_tx *tx, uint64_t off)
+{
+	return &stoai_tx_self(tx->self)
+			->saved[(off >> 3 ^ off >> 9) % STOAI_SAVED];
+}
 
 /* ---- for segment, through object/upper.c ---- */
 
@@ -56,15 +86,63 @@ int stoai_tx_recover(stoa_segment *seg, uint32_t slot);
 
 /* ---- for every layer above ---- */
 
+/* It may not, or it lies outside: set the text, and fail tx if it is ours. */
+bool stoai_tx_writes_not(stoa_tx *tx);
+bool stoai_tx_reads_not(const stoa_tx *rd);
+bool stoai_tx_outside(const stoa_tx *rd, const void *p);
+
 /* May it write? False: it has failed, or this fails it (-EROFS, -EPERM). */
-bool stoai_tx_writes(stoa_tx *tx);
+static inline bool
+stoai_tx_writes(stoa_tx *tx)
+{
+	return stoai_likely(tx->state == STOAI_TX_WRITES && !tx->error &&
+			    tx->self == stoai_self && tx->seat->writer == tx) ||
+	       stoai_tx_writes_not(tx);
+}
+
 /* May it read? */
-bool stoai_tx_reads(const stoa_tx *rd);
+static inline bool
+stoai_tx_reads(const stoa_tx *rd)
+{
+	return stoai_likely((rd->state == STOAI_TX_READS ||
+				    rd->state == STOAI_TX_WRITES) &&
+			    !rd->error && rd->self == stoai_self) ||
+	       stoai_tx_reads_not(rd);
+}
+
+/* NULL pointer where a shared one is needed, or outside the segment: -EFAULT. */
+static inline bool
+stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
+{
+	uint64_t off = (uint64_t)((const char *)p - rd->seg->base);
+
+	return stoai_likely(stoai_in_heap(rd->seg, off, size)) ||
+	       stoai_tx_outside(rd, p);
+}
+
 /* Fail with a text already set by stoai_error; returns the first failure. */
 int stoai_tx_fail(const stoa_tx *rd, int error);
 
+/* The record itself, for a range that was not saved yet. */
+bool stoai_tx_save_fresh(stoa_tx *tx, uint64_t off, uint64_t size);
+
 /* Undo record for [p, p + size) before a plain store; false: failed. Skipped where not needed. */
-bool stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size);
+static inline bool
+stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
+{
+	const struct stoai_saved *saved;
+	uint64_t off;
+
+	/* asked first: in a fork child all of tx is zero */
+	if (!stoai_tx_writes(tx) || !stoai_tx_inside(tx, p, size))
+		return false;
+	off = stoai_off(tx->seg, p);
+	saved = stoai_saved_at(tx, off);
+	return (saved->off == off && saved->serial == tx->serial &&
+		       saved->size >= size) ||
+	       stoai_tx_save_fresh(tx, off, size);
+}
+
 /*
  * A block owned by shared data if the transaction commits, zeroed; NULL when it
  * fails (the caller returns scratch memory).
@@ -96,9 +174,6 @@ stoai_tx_at(const stoa_tx *rd, uint64_t off, uint64_t size)
 /* Fail with -EBADMSG and the text; for structures found damaged. */
 int
 stoai_tx_damaged(const stoa_tx *rd, const char *format, ...) STOA_PRINTF_(2, 3);
-
-/* NULL pointer where a shared one is needed, or outside the segment: -EFAULT. */
-bool stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size);
 
 #ifdef __clang_analyzer__
 	/* They return an error, which the analyzer cannot see. */
