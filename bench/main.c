@@ -30,7 +30,8 @@ main(int argc, char **argv)
 		handover_family,
 		size_family,
 		names_family,
-		container_family,
+		hashmap_family,
+		sequence_family,
 		attach_family,
 		death_family,
 	};

@@ -82,7 +82,7 @@ measure_use(const void *p)
 	__asm__ volatile("" : : "r"(p) : "memory");
 }
 
-uint64_t measure_now(void);  /* ns */
+uint64_t measure_now(void); /* ns */
 /* The same, but it stands still while others have this process's processor. */
 uint64_t measure_clock(void);
 void measure_pin(int processor);

@@ -11,7 +11,7 @@
  }
 
 extern const struct measure_family lock_family, tx_family, heap_family,
-	handover_family, size_family, names_family, container_family,
-	attach_family, death_family;
+	handover_family, size_family, names_family, hashmap_family,
+	sequence_family, attach_family, death_family;
 
 #endif

@@ -11,8 +11,10 @@
 
 #define stoai_likely(x)   __builtin_expect(!!(x), 1)
 #define stoai_unlikely(x) __builtin_expect(!!(x), 0)
-#define STOAI_COUNT(a)    (sizeof(a) / sizeof((a)[0]))
-#define STOAI_THREAD      __thread __attribute__((tls_model("initial-exec")))
+/* One body with all that it calls in its file: for the hottest calls. */
+#define STOAI_FLATTEN  __attribute__((flatten))
+#define STOAI_COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define STOAI_THREAD   __thread __attribute__((tls_model("initial-exec")))
 
 /* Programmer errors in this library and misuse of it; off with NDEBUG. */
 #ifdef NDEBUG

@@ -137,7 +137,7 @@ str_block(stoa_tx *tx, uint64_t room, const struct stoai_string *first,
 					  (unsigned long long)room));
 		return false;
 	}
-	block = stoai_tx_alloc(tx, capacity, 16);
+	block = stoai_tx_alloc_dirty(tx, capacity, 16);
 	if (!block)
 		return false;
 	if (first)
@@ -145,6 +145,7 @@ str_block(stoa_tx *tx, uint64_t room, const struct stoai_string *first,
 	memcpy(block + (first ? first->size : 0), text, size);
 	word[0] = stoai_off(tx->seg, block);
 	word[1] = (first ? first->size : 0) + size;
+	block[word[1]] = '\0';
 	word[2] = STOAI_STR_HEAP | capacity;
 	return true;
 }
@@ -256,7 +257,7 @@ str_append(stoa_tx *tx, const stoa_str *s, const char *text, uint64_t size)
 	}
 }
 
-void
+STOAI_FLATTEN void
 stoa_str_append(stoa_tx *tx, const stoa_str *s, const char *text)
 {
 	str_append(tx, s, text, strlen(text));

@@ -199,7 +199,8 @@ vec_rebuild(stoa_tx *tx, struct stoai_vec *v, uint64_t capacity, uint64_t i,
 					  v->shape->type->name));
 		return false;
 	}
-	block = stoai_tx_alloc(tx, bytes, stoai_max(v->shape->slot_align, 16));
+	block = stoai_tx_alloc_dirty(
+		tx, bytes, stoai_max(v->shape->slot_align, 16));
 	if (!block)
 		return false;
 	if (v->count) {
@@ -287,7 +288,7 @@ vec_insert(stoa_tx *tx, struct stoai_vec *v, uint64_t i)
 	return p && vec_set_count(tx, v, v->count + 1) ? p : NULL;
 }
 
-void *
+STOAI_FLATTEN void *
 stoa_vec_insert_(stoa_tx *tx, const stoa_vec *v, const stoa_type *t, size_t i,
 	const void *val)
 {

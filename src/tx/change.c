@@ -124,7 +124,7 @@ remember_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size)
 }
 
 void *
-stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
+stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align)
 {
 	struct stoai_seat *seat = tx->seat;
 	uint64_t off;
@@ -147,7 +147,15 @@ stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
 		return NULL;
 	}
 	remember_fresh(tx, off, size);
-	return memset(stoai_at(tx->seg, off), 0, size);
+	return stoai_at(tx->seg, off);
+}
+
+void *
+stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
+{
+	void *p = stoai_tx_alloc_dirty(tx, size, align);
+
+	return p ? memset(p, 0, size) : NULL;
 }
 
 bool

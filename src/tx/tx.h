@@ -148,6 +148,8 @@ stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
  * fails (the caller returns scratch memory).
  */
 void *stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align);
+/* The same, with whatever was there: for who writes all that counts. */
+void *stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align);
 /* Freed at commit. off == 0: nothing. False: failed. */
 bool stoai_tx_free(stoa_tx *tx, uint64_t off);
 /* The same for a table whose values have moved: checked mode finds stores to it. */

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * What do containers cost: a million numbers in a hash map and in a vector, a
- * string that grows by 16 bytes?
+ * What does a hash map of a million numbers cost?
  *
  * Every 16 changes or look-ups are made under one lock: ours in a transaction that
  * a death undoes, Boost's under an interprocess_mutex, LMDB's in its transaction
- * (of 1024 puts, since its commits are dear). Boost's are boost::unordered_map and
- * Boost.Interprocess's vector and string, with the segment's allocator. Keys come
- * in a random order. The maps begin small and grow.
+ * (of 1024 puts, since its commits are dear). Boost's is boost::unordered_map with
+ * the segment's allocator. Keys come in a random order. The maps begin small and
+ * grow.
  */
 #include "peer_boost.h"
 #include "peer_lmdb.h"
@@ -16,8 +15,6 @@
 
 enum {
 	KEYS = 1000000,
-	PUSHES = 1000000,
-	APPENDS = 65536, /* of 16 bytes: 1 MiB */
 	SIZE = 384 << 20,
 	BATCH = 16
 };
@@ -28,19 +25,12 @@ enum {
 #define STOA_INLINE
 #include <stoa/template/hashmap.h>
 
-#define STOA_NAME sequence
-#define STOA_VAL  uint64_t
-#include <stoa/template/vec.h>
-
 typedef struct box {
 	numbers full, map; /* full: for finding; map: filled and emptied */
-	sequence vec;
-	stoa_str str;
 } box;
-STOA_TYPE(box, (full, numbers), (map, numbers), (vec, sequence), str);
+STOA_TYPE(box, (full, numbers), (map, numbers));
 
 static const box *ours_box;
-static const char text[] = "sixteen letters.";
 
 static double
 per_work(uint64_t from, uint64_t count)
@@ -126,50 +116,6 @@ ours_find_loop(const struct measure_row *row, int role, uint64_t count)
 	return true;
 }
 
-static double
-ours_push(const struct measure_row *row, int role, uint64_t ns)
-{
-	uint64_t from;
-
-	(void)row;
-	(void)role;
-	(void)ns;
-	if (!ours_done(STOA_DO(tx, (ours_segment, &ours_cell->mutex),
-		    sequence_clear(tx, &ours_box->vec))))
-		return -1;
-	from = measure_clock();
-	for (uint64_t i = 0; i < PUSHES; i += BATCH) {
-		STOA_TX(tx, ours_segment, &ours_cell->mutex);
-		for (uint64_t k = i; k < i + BATCH; k++)
-			(void)sequence_push(tx, &ours_box->vec, k);
-		if (stoa_tx_commit(tx))
-			return ours_done(-1);
-	}
-	return per_work(from, PUSHES);
-}
-
-static double
-ours_append(const struct measure_row *row, int role, uint64_t ns)
-{
-	uint64_t from;
-
-	(void)row;
-	(void)role;
-	(void)ns;
-	if (!ours_done(STOA_DO(tx, (ours_segment, &ours_cell->mutex),
-		    stoa_str_set(tx, &ours_box->str, ""))))
-		return -1;
-	from = measure_clock();
-	for (uint64_t i = 0; i < APPENDS; i += BATCH) {
-		STOA_TX(tx, ours_segment, &ours_cell->mutex);
-		for (int k = 0; k < BATCH; k++)
-			stoa_str_append(tx, &ours_box->str, text);
-		if (stoa_tx_commit(tx))
-			return ours_done(-1);
-	}
-	return per_work(from, APPENDS);
-}
-
 static bool
 open_ours(void)
 {
@@ -200,18 +146,9 @@ timed(bool ready, bool (*work)(uint64_t count), uint64_t count)
  }
 
 #ifdef BENCH_BOOST
-static bool
-boost_append_text(uint64_t count)
-{
-	return boost_str_append(text, sizeof text - 1, count);
-}
-
 THEIRS(boost_insert, boost_map_clear(), boost_map_insert, KEYS)
 THEIRS(boost_erase, boost_map_clear() && boost_map_insert(KEYS),
 	boost_map_erase, KEYS)
-THEIRS(boost_push, boost_vec_clear(), boost_vec_push, PUSHES)
-THEIRS(boost_append, boost_str_clear(), boost_append_text, APPENDS)
-
 static bool
 open_boost(void)
 {
@@ -275,22 +212,12 @@ static const struct measure_row rows[] = {
 #ifdef BENCH_LMDB
 	ROW("hashmap erase", "lmdb", lmdb_side, lmdb_erase),
 #endif
-	ROW("vec push", "stoa", ours_side, ours_push),
-#ifdef BENCH_BOOST
-	ROW("vec push", "boost", boost_side, boost_push),
-#endif
-	ROW("str append", "stoa", ours_side, ours_append),
-#ifdef BENCH_BOOST
-	ROW("str append", "boost", boost_side, boost_append),
-#endif
 };
 
 static const struct measure_goal goals[] = {
 	{.work = "hashmap insert", .peer = "boost", .goal = 6},
 	{.work = "hashmap find", .peer = "boost", .goal = 2.5},
-	{.work = "vec push", .peer = "boost", .goal = 2},
-	{.work = "str append", .peer = "boost", .goal = 3},
 };
 
-const struct measure_family container_family =
-	MEASURE_FAMILY("container", rows, goals);
+const struct measure_family hashmap_family =
+	MEASURE_FAMILY("hashmap", rows, goals);
