@@ -20,7 +20,7 @@
  *  I4 each entry's type is stored or built in, its data a block of its size
  *  I5 type_count is the number of stored types; their texts and ids are right
  *
- * Growth doubles the buckets when the chains are two long on average: the new
+ * Growth doubles the buckets when there are as many objects: the new
  * array is filled aside, each entry is relinked with undo, one store swaps them.
  *
  * Progress: readers share the lock; each walk is bounded by count.
@@ -35,7 +35,7 @@
 
 enum {
 	BUCKETS_MIN = 16,
-	CHAIN_MEAN = 2
+	CHAIN_MEAN = 1
 };
 
 bool
@@ -150,7 +150,11 @@ chain_is_damaged(const stoa_tx *rd)
 		rd, "object I3: a chain is longer than there are objects");
 }
 
-/* *ret_link: the word that points to the entry, or to the end of its chain. */
+/*
+ * *ret_link: the word that points to the entry, or to the end of its chain. Most
+ * entries on the way are not ours, which their hash tells: no other line of them
+ * is looked at.
+ */
 static uint64_t
 index_seek(const stoa_tx *rd, const struct buckets *b, const char *name,
 	size_t size, uint64_t hash, const uint64_t **ret_link)
@@ -159,18 +163,21 @@ index_seek(const stoa_tx *rd, const struct buckets *b, const char *name,
 	uint64_t off;
 
 	for (uint64_t n = 0; (off = a64_load_relaxed(link)) != 0; n++) {
-		const struct stoai_entry *e = stoai_entry_at(rd, off);
+		const struct stoai_entry *e =
+			stoai_words_at(rd, off, sizeof *e);
 
 		if (e && n >= b->entries) {
 			chain_is_damaged(rd);
 			e = NULL;
 		}
+		if (e && a64_load_relaxed(&e->hash) == hash) {
+			e = stoai_entry_at(rd, off);
+			if (e && a32_load_relaxed(&e->name_size) == size &&
+				!memcmp(e->name, name, size))
+				break;
+		}
 		if (!e)
 			return 0;
-		if (a64_load_relaxed(&e->hash) == hash &&
-			a32_load_relaxed(&e->name_size) == size &&
-			!memcmp(e->name, name, size))
-			break;
 		link = &e->next;
 	}
 	*ret_link = link;
