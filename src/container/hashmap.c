@@ -389,7 +389,7 @@ stoa_hashmap_add_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	return val ? val : map_scratch(t);
 }
 
-void *
+STOAI_FLATTEN void *
 stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size, const void *val)
 {
@@ -416,7 +416,7 @@ stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	return to;
 }
 
-bool
+STOAI_FLATTEN bool
 stoa_hashmap_remove_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {

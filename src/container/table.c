@@ -12,13 +12,14 @@
 #include "container/container.h"
 #include <string.h>
 
-/* The first slot that is not live on the key's way. */
+/* On the key's way the first group with one that is not live; from its home on. */
 static uint64_t
 table_free_slot(const struct stoai_map *m, uint64_t hash)
 {
 	const stoa_shape_ *c = &m->shape->core;
 	const uint64_t mask = stoa_groups_mask_(m->log2);
 	const unsigned valid = stoa_group_valid_(m->log2);
+	const unsigned home = stoa_home_(hash);
 	uint64_t g = hash & mask;
 
 	for (uint64_t step = 1; step <= mask + 1; step++) {
@@ -26,6 +27,8 @@ table_free_slot(const struct stoai_map *m, uint64_t hash)
 						    g * stoa_group_stride_(c)) &
 				  valid;
 
+		if (unused >> home)
+			unused &= ~0u << home;
 		if (unused)
 			return g * STOA_GROUP_ + stoai_ctz64(unused);
 		g = (g + step) & mask;
