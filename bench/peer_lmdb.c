@@ -216,6 +216,21 @@ lmdb_map_clear(void)
 	       done(mdb_drop(txn, dbi, 0)) && done(mdb_txn_commit(txn));
 }
 
+/* Nothing to do if it is full already. */
+bool
+lmdb_map_fill(uint64_t keys)
+{
+	MDB_stat now;
+	bool ok;
+
+	mdb_txn_reset(reader);
+	ok = done(mdb_txn_renew(reader)) && done(mdb_stat(reader, dbi, &now));
+	mdb_txn_reset(reader);
+	key_count = keys;
+	return ok && (now.ms_entries == keys ||
+			     (lmdb_map_clear() && lmdb_map_insert(keys)));
+}
+
 bool
 lmdb_map_insert(uint64_t keys)
 {

@@ -19,6 +19,7 @@ bool lmdb_name_find(const char *name);
 
 bool lmdb_word_loop(const struct measure_row *row, int role, uint64_t count);
 bool lmdb_map_clear(void);
+bool lmdb_map_fill(uint64_t keys); /* unless it is full */
 bool lmdb_map_insert(uint64_t keys);
 bool lmdb_map_erase(uint64_t keys);
 bool
