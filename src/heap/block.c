@@ -71,11 +71,18 @@ stoai_block_allocated(const struct stoai_block *block)
 	       ~a64_load_relaxed(block->remote) & block->bit;
 }
 
+/* Most are of the calling thread's own slabs, which its cache knows better. */
 uint64_t
 stoai_heap_usable(stoa_segment *seg, uint64_t off)
 {
+	const struct stoai_seat *seat = stoai_seat_of(seg);
 	struct stoai_block block;
+	struct stoai_own own;
 
+	if (seat && stoai_own_find(seat->heap, off, &own) &&
+		a64_load_relaxed(&own.bits->alloc) &
+			~a64_load_relaxed(own.remote) & own.bit)
+		return own.class->size;
 	return stoai_block_find(seg, off, &block) && block.off == off &&
 			       stoai_block_allocated(&block)
 		       ? block.size

@@ -168,7 +168,8 @@ stoai_heap_free_logged(stoa_segment *seg, uint32_t slot, uint64_t off,
 	int rc;
 
 	a64_store_kill(freeing, off);
-	rc = block_free(&wish);
+	rc = wish.seat && !wish.again ? stoai_heap_free(wish.seat, off)
+				      : block_free(&wish);
 	a64_store_kill(done, next);
 	/* pairs with: the barriers of harvest and join, load of freeing */
 	a64_store_release(freeing, 0);

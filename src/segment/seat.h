@@ -70,9 +70,10 @@ struct stoai_seat {
 		log_end; /* tx/lane.c: end of the chunk that the cursor is in */
 	uint64_t chunk[STOAI_CHUNKS_MAX]; /* the chunks after the lane itself */
 	uint32_t chunks;
-	uint32_t effects;   /* records that commit must act on: FREE, WAKE */
-	void *scope;        /* tx/scope.c: the innermost open stoa_tx */
-	void *writer;       /* the innermost that may write */
+	uint32_t
+		effects; /* kinds of records that commit must act on, as bits */
+	void *scope;     /* tx/scope.c: the innermost open stoa_tx */
+	void *writer;    /* the innermost that may write */
 	uint64_t cond_tick; /* sync/condition.c: grows over one wait */
 	uint16_t depth[STOAI_HELD_MAX]; /* how often each held lock was taken */
 	void *heap; /* heap/: magazines; in the same wiped mapping */

@@ -180,7 +180,7 @@ stoai_tx_free(stoa_tx *tx, uint64_t off)
 		(void)stoai_tx_fail(tx, rc);
 		return false;
 	}
-	tx->seat->effects++;
+	tx->seat->effects |= 1u << STOAI_LOG_FREE;
 	return true;
 }
 

@@ -327,10 +327,12 @@ finish_frees(stoa_segment *seg, uint32_t slot, uint64_t end)
 }
 
 int
-stoai_lane_signal(stoa_segment *seg, uint32_t slot)
+stoai_lane_signal(stoa_segment *seg, uint32_t slot, bool wakes)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
-	int rc = each_wake(seg, slot, a64_load_relaxed(&lane->cursor), true);
+	int rc = wakes ? each_wake(seg, slot, a64_load_relaxed(&lane->cursor),
+				 true)
+		       : 0;
 
 	if (!rc)
 		a32_store_kill(&lane->state, STOAI_LANE_SIGNALLED); /* I3 */
@@ -338,7 +340,7 @@ stoai_lane_signal(stoa_segment *seg, uint32_t slot)
 }
 
 int
-stoai_lane_finish(stoa_segment *seg, uint32_t slot)
+stoai_lane_finish(stoa_segment *seg, uint32_t slot, bool wakes)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
 	uint64_t start = stoai_log_start(seg, slot);
@@ -346,7 +348,7 @@ stoai_lane_finish(stoa_segment *seg, uint32_t slot)
 	int rc = 0;
 
 	if (a32_load_relaxed(&lane->state) == STOAI_LANE_SIGNALLED) {
-		rc = each_wake(seg, slot, end, false);
+		rc = wakes ? each_wake(seg, slot, end, false) : 0;
 		a64_store_kill(&lane->done, start);
 		if (!rc)
 			a32_store_kill(&lane->state, STOAI_LANE_FREEING);

@@ -20,10 +20,13 @@ int stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
  * in recovery.
  */
 int stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark);
-/* A committed lane, all locks held: mark its conditions; then it is SIGNALLED. */
-int stoai_lane_signal(stoa_segment *seg, uint32_t slot);
+/*
+ * A committed lane, all locks held: mark its conditions; then it is SIGNALLED.
+ * wakes: it may hold WAKE records; false saves the walk.
+ */
+int stoai_lane_signal(stoa_segment *seg, uint32_t slot, bool wakes);
 /* A signalled one, no lock held: wake, then free; then it is open and empty. */
-int stoai_lane_finish(stoa_segment *seg, uint32_t slot);
+int stoai_lane_finish(stoa_segment *seg, uint32_t slot, bool wakes);
 /* Own seat: the chunks that the cursor has left behind are free again. */
 void stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks);
 

@@ -23,11 +23,11 @@ stoai_tx_recover(stoa_segment *seg, uint32_t slot)
 			"%s: damaged: the lane of slot %u has state %u",
 			stoai_name(seg), slot, state);
 	if (state == STOAI_LANE_COMMITTED)
-		rc = stoai_lane_signal(seg, slot);
+		rc = stoai_lane_signal(seg, slot, true);
 	/* the locks before the frees, since a free may free a lock */
 	if (!rc)
 		rc = stoai_locks_recover(seg, slot);
-	return rc ? rc : stoai_lane_finish(seg, slot);
+	return rc ? rc : stoai_lane_finish(seg, slot, true);
 }
 
 int

@@ -273,11 +273,13 @@ commit_outermost(struct stoa_tx *tx)
 	int rc = 0;
 
 	if (seat->effects) {
+		bool wakes = seat->effects >> STOAI_LOG_WAKE & 1;
+
 		a32_store_kill(&lane->state, STOAI_LANE_COMMITTED);
-		rc = stoai_lane_signal(seat->seg, seat->index);
+		rc = stoai_lane_signal(seat->seg, seat->index, wakes);
 		stoai_unlock_all(seat);
 		if (!rc)
-			rc = stoai_lane_finish(seat->seg, seat->index);
+			rc = stoai_lane_finish(seat->seg, seat->index, wakes);
 		if (rc)
 			rc = lane_damaged(seat);
 		seat->effects = 0;

@@ -135,7 +135,7 @@ signal_later(stoa_tx *tx, const stoa_cond *c, uint32_t count)
 	if (rc)
 		(void)stoai_tx_fail(tx, rc);
 	else
-		tx->seat->effects++;
+		tx->seat->effects |= 1u << STOAI_LOG_WAKE;
 }
 
 void
