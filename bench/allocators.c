@@ -48,8 +48,8 @@ jemalloc_load(void)
 		!function(lib, "mallctl", &ctl) ||
 		ctl("version", &version, &size, NULL, 0))
 		return;
-	(void)snprintf(
-		jemalloc.version, sizeof jemalloc.version, "%.40s", version);
+	(void)snprintf(jemalloc.version, sizeof jemalloc.version, "%.*s",
+		(int)strcspn(version, "-"), version);
 }
 
 void

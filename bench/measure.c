@@ -428,15 +428,16 @@ print_text(const struct result *r, bool first)
 static void
 print(const struct result *r, size_t n)
 {
+	const char *last = "";
+
 	for (size_t i = 0; i < n; i++) {
 		if (r[i].failed)
 			continue;
 		if (options.json)
 			print_json(&r[i]);
 		else
-			print_text(
-				&r[i], i == 0 || strcmp(r[i].row->work,
-							 r[i - 1].row->work));
+			print_text(&r[i], strcmp(r[i].row->work, last) != 0);
+		last = r[i].row->work;
 	}
 	(void)fflush(stdout);
 }

@@ -71,7 +71,11 @@ name_of(const char *what)
 const char *
 boost_version(void)
 {
-	return BOOST_LIB_VERSION;
+	static const std::string text =
+		std::to_string(BOOST_VERSION / 100000) + "." +
+		std::to_string(BOOST_VERSION / 100 % 1000);
+
+	return text.c_str();
 }
 
 /* The name goes at once: the workers inherit the mapping. */

@@ -31,7 +31,12 @@ done(int rc)
 const char *
 lmdb_version_text(void)
 {
-	return mdb_version(NULL, NULL, NULL);
+	static char text[32];
+	int major, minor, patch;
+
+	(void)mdb_version(&major, &minor, &patch);
+	(void)snprintf(text, sizeof text, "%d.%d.%d", major, minor, patch);
+	return text;
 }
 
 static MDB_val
