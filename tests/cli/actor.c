@@ -290,7 +290,7 @@ mix(void)
 
 	ready();
 	for (int32_t i = 0; getppid() > 1; i++) {
-		mix_one(i % 2, i * 7919 % 1000);
+		mix_one(i % 2, (int32_t)((uint32_t)i * 7919 % 1000));
 		if (pause.tv_nsec)
 			nanosleep(&pause, NULL);
 	}
