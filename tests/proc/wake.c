@@ -115,6 +115,57 @@ signal_change(struct peer *child)
 	assert_int_equal(stoa_tx_commit(tx), 0);
 }
 
+/* It holds the lock until it is killed. */
+static int
+hold(struct peer *me, void *user)
+{
+	stoa_segment *own = segment_open();
+	const box *own_b = NULL;
+
+	(void)user;
+	MUST(own && !stoa_object_open(own, "wake", box, &own_b));
+	STOA_TX(tx, own, &own_b->lock);
+	MUST(!stoa_tx_error(tx));
+	tell(me, 'h');
+	hear(me);
+	return 1;
+}
+
+static void
+die_as_holder(struct peer *child)
+{
+	struct peer holder = peer_start(hold, NULL);
+
+	assert_int_equal(hear(&holder), 'h');
+	tell(child, 'w');
+	ms_sleep(400); /* it sleeps, and is far from its next tick */
+	let_go_us = us_now();
+	peer_kill(&holder);
+}
+
+/* Two more sleep before the one that is measured; each hands it on. */
+static void
+hand_on_in_a_row(struct peer *child)
+{
+	struct peer more[2];
+
+	for (int i = 0; i < 2; i++)
+		more[i] = peer_start(take_mutex, NULL);
+	{
+		STOA_TX(tx, seg, &b->mutex);
+		for (int i = 0; i < 2; i++) {
+			tell(&more[i], 'w');
+			ms_sleep(i ? 100 : 5);
+		}
+		tell(child, 'w');
+		ms_sleep(300); /* all are far from their next tick */
+		let_go_us = us_now();
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	for (int i = 0; i < 2; i++)
+		peer_join(&more[i]);
+}
+
 static int
 by_size(const void *a, const void *c)
 {
@@ -175,6 +226,24 @@ signal_wakes(void **state)
 	measure(wait_for_change, signal_change);
 }
 
+/* All three: b->got_us is what the last one says. */
+static void
+handed_on_in_a_row(void **state)
+{
+	(void)state;
+	measure(take_mutex, hand_on_in_a_row);
+}
+
+/* The kernel wakes who sleeps on the holder's token, where there is one. */
+static void
+holders_death_wakes(void **state)
+{
+	(void)state;
+	if (way->without)
+		skip();
+	measure(take_lock, die_as_holder);
+}
+
 int
 main(void)
 {
@@ -183,6 +252,8 @@ main(void)
 		cmocka_unit_test(mutex_is_handed_over),
 		cmocka_unit_test(writer_is_woken_by_the_last_reader),
 		cmocka_unit_test(signal_wakes),
+		cmocka_unit_test(handed_on_in_a_row),
+		cmocka_unit_test(holders_death_wakes),
 	};
 
 	return RUN_IN_ALL_WAYS("wake", tests);
