@@ -177,6 +177,21 @@ push_many(stoa_tx *tx, const data *d)
 }
 
 static void
+push_one(stoa_tx *tx, const data *d)
+{
+	list_add(tx, d, 500);
+}
+
+/* Op's thread has just come: it owns nothing, and takes what others left. */
+static int
+come_anew(stoa_segment *seg, void *user)
+{
+	(void)user;
+	stoa_segment_detach(seg);
+	return stoa_segment_attach(seg);
+}
+
+static void
 no_string(stoa_tx *tx, const data *d)
 {
 	stoa_str_set(tx, &d->text, "");
@@ -206,10 +221,11 @@ too_much(stoa_tx *tx, const data *d)
 	numbers_resize(tx, &d->numbers, 10000);
 }
 
-#define HEAP(title, setup_, fill_, body_, more) \
+#define HEAP(title, setup_, prepare_, fill_, body_, more) \
  { \
   .explore = {.name = title, \
 	  .setup = setup_, \
+	  .prepare = prepare_, \
 	  .op = data_op, \
 	  .check = data_check, \
 	  .state = data_state, \
@@ -220,17 +236,20 @@ too_much(stoa_tx *tx, const data *d)
  }
 
 static const struct crash_case cases[] = {
-	HEAP("free another's blocks", setup_others_nodes, NULL, free_others, 0),
-	HEAP("take blocks that another freed", setup_freed_by_other, many_nodes,
+	HEAP("free another's blocks", setup_others_nodes, NULL, NULL,
+		free_others, 0),
+	HEAP("take blocks that another freed", setup_freed_by_other, NULL,
+		many_nodes, push_many, STOA_EXPLORE_SAMPLE),
+	HEAP("take blocks of who has left", setup_left_behind, NULL, NULL,
 		push_many, STOA_EXPLORE_SAMPLE),
-	HEAP("take blocks of who has left", setup_left_behind, NULL, push_many,
-		STOA_EXPLORE_SAMPLE),
+	HEAP("first block of who comes", setup_left_behind, come_anew, NULL,
+		push_one, 0),
 	CASE("large block, new", "stoa_str_set", NULL, long_string),
 	CASE("large block, freed", "stoa_str_set", long_string, no_string),
 	CASE("large blocks, freed and joined", "vec_clear", long_strings,
 		no_strings),
 	HEAP("large blocks of another's, freed", setup_others_strings, NULL,
-		no_strings, 0),
+		NULL, no_strings, 0),
 	CASE_OP("large block, undone", "stoa_str_set", NULL, string_undone),
 	CASE("no memory left", "vec_resize", NULL, too_much),
 };

@@ -186,6 +186,56 @@ living_child_does_not_keep_a_dead_parents_lock(void **state)
 	stoa_segment_close(s.seg);
 }
 
+static int
+child_of_the_dead(const struct share *s, struct peer *me)
+{
+	uint64_t from;
+
+	MUST(tell(me, 'r') && hear(me) == 'd'); /* the parent is dead */
+	from = ms_now();
+	STOA_TX_UNTIL(tx, stoa_in_ms(5000), s->seg, &s->p->lock);
+	MUST(!stoa_tx_error(tx) && !s->p->a);
+	MUST(ms_now() - from < 2500);
+	MUST(tell(me, 'g'));
+	return 0;
+}
+
+static int
+lock_and_fork(struct peer *me, void *user)
+{
+	struct share s = {segment_open(), NULL, NULL, NULL};
+	pid_t pid;
+
+	(void)user;
+	MUST(s.seg && !stoa_object_open(s.seg, "fork5", pair, &s.p));
+	STOA_TX(tx, s.seg, &s.p->lock);
+	STOA_SET(tx, s.p->a, 7);
+	pid = fork();
+	if (!pid)
+		_exit(child_of_the_dead(&s, me));
+	pause();
+	return 1;
+}
+
+/* A child takes over what its parent held: the parent's slots are not its own. */
+static void
+child_takes_its_dead_parents_lock(void **state)
+{
+	struct peer parent = peer_start(lock_and_fork, NULL);
+	stoa_segment *seg;
+
+	(void)state;
+	assert_int_equal(hear(&parent), 'r');
+	kill(parent.pid, SIGKILL);
+	waitpid(parent.pid, NULL, 0);
+	tell(&parent, 'd');
+	assert_int_equal(hear(&parent), 'g');
+	peer_forget(&parent);
+	seg = segment_open();
+	segment_judge(seg);
+	stoa_segment_close(seg);
+}
+
 int
 main(void)
 {
@@ -195,6 +245,7 @@ main(void)
 		cmocka_unit_test(child_has_a_seat_of_its_own),
 		cmocka_unit_test(
 			living_child_does_not_keep_a_dead_parents_lock),
+		cmocka_unit_test(child_takes_its_dead_parents_lock),
 	};
 
 	return RUN_IN_ALL_WAYS("fork", tests);

@@ -5,6 +5,7 @@
  * where making a namespace is not allowed.
  */
 #include "proc.h"
+#include "segment/seat.h"
 #include <sched.h>
 
 enum {
@@ -179,12 +180,65 @@ dying_twins_do_not_kill_the_living(void **state)
 	stoa_segment_close(seg);
 }
 
+static int
+attach_and_leave(struct peer *me)
+{
+	stoa_segment *seg;
+
+	(void)open_box(&seg);
+	stoa_segment_detach(seg);
+	tell(me, 'l');
+	hear(me);
+	return 0; /* the kernel walks its list */
+}
+
+/*
+ * Who has left has nothing there any more: when it ends, the kernel must not find
+ * on its list the token of the one who has its slot and its number now.
+ */
+static void
+who_left_does_not_mark_its_successor(void **state)
+{
+	struct part a = {attach_and_leave}, b = {hold};
+	struct peer first, holder;
+	stoa_segment *seg;
+	const box *box_;
+
+	(void)state;
+	if (!namespaces_allowed())
+		skip();
+	first = peer_start(in_namespace, &a);
+	assert_int_equal(hear(&first), 'l');
+	holder = peer_start(in_namespace, &b);
+	assert_int_equal(hear(&holder), 'h');
+	tell(&first, 'e');
+	peer_join(&first);
+	box_ = open_box(&seg);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(stoa_segment_recover(seg), 0);
+		STOA_TX_UNTIL(tx, stoa_in_ms(20), seg, &box_->lock);
+		assert_int_equal(stoa_tx_error(tx), -ETIMEDOUT);
+	}
+	for (uint32_t i = 0; i < seg->slot_count; i++)
+		assert_true(!a32_load_relaxed(&stoai_slot_at(seg, i)->paged) ||
+			    !stoai_token_dead(
+				    a32_load_relaxed(stoai_token_at(seg, i))));
+	tell(&holder, 'e');
+	peer_join(&holder);
+	assert_int_equal(
+		STOA_DO(tx, (seg, &box_->lock), STOA_SET(tx, box_->value, 0)),
+		0);
+	segment_judge(seg);
+	stoa_segment_close(seg);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(equal_numbers_are_told_apart),
 		cmocka_unit_test(dying_twins_do_not_kill_the_living),
+		cmocka_unit_test(who_left_does_not_mark_its_successor),
 	};
 
 	return RUN_IN_ALL_WAYS("namespaces", tests);

@@ -524,8 +524,12 @@ unpublish_for_the_dead(void **state)
 		assert_int_equal(table_of(f)[1], large_word(0, 2));
 	}
 	/* another's are let alone */
+	stoai_heap_publish(fixture_as(f, 0), a);
+	fixture_as(f, 1);
 	stoai_heap_unpublish(&f->seg, 1, a);
 	assert_int_equal(bits_of(f, 0)->alloc, FULL);
+	assert_int_equal(bits_of(f, 0)->pub, 1);
+	stoai_heap_unpublish(&f->seg, 0, a);
 	fixture_recover(f, 0);
 	assert_int_equal(bits_of(f, 0)->alloc, 0);
 	assert_int_equal(table_of(f)[1], free_word(2));

@@ -173,6 +173,27 @@ trims(void **state)
 	memset(stoai_at(&f->seg, off), 1, 600 * KIB);
 }
 
+/* Who is killed between may not leave a run without pages that does not say so. */
+static int
+marked_when_punched(enum stoai_os_call call)
+{
+	if (call == STOAI_OS_PUNCH)
+		for (uint64_t i = 0; i < stoai_span_count(&f->seg); i++)
+			if (table_of(f)[i] & STOAI_SPAN_PUNCHED)
+				return 0;
+	return call == STOAI_OS_PUNCH ? -EIO : 0;
+}
+
+static void
+marked_before_punched(void **state)
+{
+	(void)state;
+	(void)fixture_alloc(f, 0, 64);
+	stoai_os_fault = marked_when_punched;
+	assert_int_equal(stoai_heap_trim(fixture_as(f, 0)), MIB - 16384);
+	stoai_os_fault = NULL;
+}
+
 static void
 punched_and_full(void **state)
 {
@@ -403,6 +424,7 @@ main(void)
 		FILE_TEST(grows),
 		FILE_TEST(system_is_full),
 		FILE_TEST(trims),
+		FILE_TEST(marked_before_punched),
 		FILE_TEST(punched_and_full),
 		MIB_TEST(empty_slabs_go_back),
 		MIB_TEST(relax_lets_others_in),

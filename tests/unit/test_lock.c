@@ -314,6 +314,9 @@ damaged_words(void **state)
 	/* nobody has that generation */
 	at->m.word_ = stoai_lock_word(1, 777);
 	assert_int_equal(lock(&at->m, STOAI_MODE_MUTEX), -EBADMSG);
+	/* a living slot's, of its life before */
+	at->m.word_ = stoai_lock_word(seat->index, seat->slot->generation - 1);
+	assert_int_equal(lock(&at->m, STOAI_MODE_MUTEX), -EBADMSG);
 	/* no such slot */
 	at->m.word_ = 0x1ff;
 	assert_int_equal(lock(&at->m, STOAI_MODE_MUTEX), -EBADMSG);
@@ -370,6 +373,174 @@ condition_words(void **state)
 	stoai_cond_mark(seg, &at->c, true);
 	stoai_cond_wake(seg, stoai_off(seg, &at->c), true);
 	assert_int_equal(at->c.seq_ & 1, 0);
+}
+
+/* ---- wake-ups that were consumed, or came late ---- */
+
+struct sleeper {
+	const uint32_t *word;
+	pthread_t thread;
+	int rc;
+};
+
+static void *
+sleep_on(void *p)
+{
+	struct sleeper *s = p;
+
+	s->rc = stoai_os_futex_wait(
+		s->word, a32_load_relaxed(s->word), stoa_in_ms(2000));
+	return NULL;
+}
+
+static void
+sleeper_start(struct sleeper *s)
+{
+	pthread_create(&s->thread, NULL, sleep_on, s);
+	usleep(50000);
+}
+
+/* It was woken, and its time did not merely run out. */
+static void
+sleeper_join(struct sleeper *s)
+{
+	pthread_join(s->thread, NULL);
+	assert_int_equal(s->rc, 0);
+}
+
+/* Who goes on to another condition has not used the first one's wake-up. */
+static void
+second_condition_wakes_the_first(void **state)
+{
+	struct sleeper s = {&at->c.seq_, 0, 0};
+	stoa_cond *second = (stoa_cond *)(void *)&at->n;
+
+	(void)state;
+	(void)stoai_cond_arrive(seat, &at->c);
+	sleeper_start(&s);
+	(void)stoai_cond_arrive(seat, second);
+	sleeper_join(&s);
+	stoai_cond_settle(seat, false);
+	at->n = 0;
+}
+
+/* Nor has who gave up what it waited for. */
+static void
+undone_waiter_wakes_another(void **state)
+{
+	struct sleeper s = {&at->c.seq_, 0, 0};
+
+	(void)state;
+	(void)stoai_cond_arrive(seat, &at->c);
+	sleeper_start(&s);
+	stoai_cond_settle(seat, true);
+	sleeper_join(&s);
+}
+
+static uint64_t late; /* the deadline that passes while it sleeps */
+
+static void
+be_late(void)
+{
+	while (stoai_os_now() < late)
+		usleep(1000);
+}
+
+/*
+ * While we sleep the lock is given up, and we are woken; another takes it, without
+ * a mark, since nobody sleeps; and our time is over.
+ */
+static int
+lock_changes_hands(enum stoai_os_call call)
+{
+	if (call != STOAI_OS_FUTEX_WAIT && call != STOAI_OS_FUTEX_WAITV)
+		return 0;
+	be_late();
+	(void)a32_fetch_and_seq_cst(&at->m.word_, ~STOAI_WORD_WAITERS);
+	return -ETIMEDOUT;
+}
+
+/* It had the wake-up of somebody who sleeps yet: the word must say so. */
+static void
+late_waiter_marks_the_word(void **state)
+{
+	struct other o = {STOAI_MODE_MUTEX, &at->m, 0};
+	pthread_t t = start(&o);
+
+	(void)state;
+	late = stoa_in_ms(20);
+	stoai_os_fault = lock_changes_hands;
+	assert_int_equal(
+		stoai_lock(seat, &at->m, STOAI_MODE_MUTEX, late, false),
+		-ETIMEDOUT);
+	stoai_os_fault = NULL;
+	assert_true(at->m.word_ & STOAI_WORD_WAITERS);
+	stop(&o, t);
+}
+
+static int
+signalled_at_the_end(enum stoai_os_call call)
+{
+	if (call != STOAI_OS_FUTEX_WAIT)
+		return 0;
+	be_late();
+	stoai_cond_mark(seg, &at->c, true);
+	return -ETIMEDOUT;
+}
+
+static void
+woken_at_the_end_is_woken(void **state)
+{
+	uint32_t ticket = stoai_cond_arrive(seat, &at->c);
+
+	(void)state;
+	late = stoa_in_ms(20);
+	stoai_os_fault = signalled_at_the_end;
+	assert_int_equal(stoai_cond_sleep(seat, &at->c, ticket, late), 0);
+	stoai_os_fault = NULL;
+	stoai_cond_settle(seat, false);
+}
+
+/* Whom we wait for has left meanwhile: his token is nobody's, and stays so. */
+static void
+free_token_is_let_alone(void **state)
+{
+	struct other o = {STOAI_MODE_MUTEX, &at->m, 0};
+	pthread_t t = start(&o);
+	uint32_t slot = stoai_word_slot(seg, at->m.word_);
+	uint64_t tick = 0;
+
+	(void)state;
+	stop(&o, t);
+	assert_true(stoai_slot_at(seg, slot)->paged);
+	(void)stoai_sleep(seat, &at->m.word_, 0, slot, stoa_in_ms(5), &tick);
+	assert_int_equal(*stoai_token_at(seg, slot), 0);
+}
+
+/* A signal between arrival and sleep: no sleep, so no tick has passed either. */
+static void
+signalled_before_it_sleeps(void **state)
+{
+	uint64_t least = UINT64_MAX;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		uint32_t ticket = stoai_cond_arrive(seat, &at->c);
+		uint64_t began;
+
+		{
+			STOA_TX(tx, seg, &at->rw);
+			stoa_tx_signal(tx, &at->c);
+			assert_int_equal(stoa_tx_commit(tx), 0);
+		}
+		began = stoai_os_now();
+		assert_int_equal(
+			stoai_cond_sleep(seat, &at->c, ticket, STOA_FOREVER),
+			0);
+		least = stoai_min(least, stoai_os_now() - began);
+		stoai_cond_settle(seat, false);
+	}
+	assert_true(least < 20000000);
 }
 
 enum {
@@ -438,6 +609,12 @@ main(void)
 		ALL(damaged_words),
 		ALL(fini_waits),
 		ALL(condition_words),
+		ALL(second_condition_wakes_the_first),
+		ALL(undone_waiter_wakes_another),
+		ALL(late_waiter_marks_the_word),
+		ALL(woken_at_the_end_is_woken),
+		ALL(free_token_is_let_alone),
+		ALL(signalled_before_it_sleeps),
 		ALL(contention),
 	};
 	int failed = 0;

@@ -10,6 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "heap/heap.h"
+#include "os/os.h"
 #include "segment/log.h"
 #include "stoa/stoa.h"
 #include "tx/tx.h"
@@ -491,6 +493,73 @@ waiter(void *p)
 	return NULL;
 }
 
+/* What is looked at when a wake-up is about to be made. */
+static uint64_t watched;
+static bool was_there;
+static int refused;
+
+static int
+at_wake(enum stoai_os_call call)
+{
+	if (call != STOAI_OS_FUTEX_WAKE || !watched)
+		return 0;
+	was_there = stoai_heap_usable(seg, watched) != 0;
+	watched = 0;
+	{ /* as a signal handler would, that came just now */
+		STOA_TX(tx, seg);
+		refused = stoa_tx_commit(tx);
+	}
+	return 0;
+}
+
+/* Who deletes an object gives its lock up while it is one. */
+static void
+own_lock_deleted(void **state)
+{
+	item *l; /* so large that it is no block any more once it is freed */
+
+	(void)state;
+	{
+		STOA_TX(tx, seg);
+		l = stoa_new(tx, item);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	{
+		STOA_TX(tx, seg, &l->lock);
+		stoa_delete(tx, item, l);
+		l->lock.word_ |= STOAI_WORD_WAITERS;
+		watched = stoai_off(seg, l);
+		was_there = false;
+		refused = 0;
+		stoai_os_fault = at_wake;
+		assert_int_equal(stoa_tx_commit(tx), 0);
+		stoai_os_fault = NULL;
+	}
+	assert_true(was_there);
+	assert_int_equal(stoai_heap_usable(seg, stoai_off(seg, l)), 0);
+	assert_int_equal(refused, -EDEADLK);
+}
+
+static void
+references_are_checked(void **state)
+{
+	static const uint64_t bad[] = {1, 4096, UINT64_C(1) << 40, UINT64_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		stoa_ref ref = {bad[i]};
+
+		STOA_TX(tx, seg);
+		assert_null(stoa_at(tx, ref, 8));
+		assert_int_equal(stoa_tx_commit(tx), -EBADMSG);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		STOA_TX(tx, seg);
+		assert_false(stoai_tx_free(tx, bad[i]));
+		assert_int_equal(stoa_tx_commit(tx), -EBADMSG);
+	}
+}
+
 static void
 conditions_wake(void **state)
 {
@@ -587,6 +656,41 @@ crossing(void *p)
 			c->rc = stoa_tx_commit(tx);
 	}
 	return NULL;
+}
+
+/* Two that read, and then want to write what the other reads. */
+static void *
+crossing_readers(void *p)
+{
+	struct cross *c = p;
+
+	{
+		const stoa_hold shared = stoa_shared(c->first);
+		stoa_tx *tx = stoa_tx_begin(seg, &shared, 1, STOA_FOREVER);
+
+		usleep(20000);
+		c->rc = stoa_tx_lock_until(tx, c->second, stoa_in_ms(3000));
+		if (!c->rc)
+			c->rc = stoa_tx_commit(tx);
+		stoa_tx_end(tx);
+	}
+	return NULL;
+}
+
+static void
+deadlocks_of_readers_are_found(void **state)
+{
+	struct cross x = {&it->lock, &it->other, 0};
+	struct cross y = {&it->other, &it->lock, 0};
+	pthread_t t, u;
+
+	(void)state;
+	pthread_create(&t, NULL, crossing_readers, &x);
+	pthread_create(&u, NULL, crossing_readers, &y);
+	pthread_join(t, NULL);
+	pthread_join(u, NULL);
+	assert_true(x.rc == -EDEADLK || y.rc == -EDEADLK);
+	assert_true(!x.rc || !y.rc);
 }
 
 static void
@@ -691,10 +795,16 @@ main(void)
 			longjmp_is_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(detach_undoes, setup, teardown),
 		cmocka_unit_test_setup_teardown(
+			own_lock_deleted, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			references_are_checked, setup, teardown),
+		cmocka_unit_test_setup_teardown(
 			conditions_wake, setup, teardown),
 		cmocka_unit_test_setup_teardown(try_and_timed, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			deadlocks_are_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			deadlocks_of_readers_are_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			checked_mode_finds, setup, teardown),
 		cmocka_unit_test_setup_teardown(
