@@ -183,6 +183,7 @@ folder_teardown(void **state)
 /*
  * The ways of being alive and of waiting: each program's tests run in all of
  * them, each way in a process of its own, since one of them is process-wide.
+ * STOA_WAY=N: in the Nth alone.
  */
 struct way {
 	const char *name;
@@ -200,12 +201,16 @@ static const struct way *way = ways;
 static inline int
 run_in_all_ways(const char *name, const struct CMUnitTest *tests, size_t n)
 {
+	const char *only = getenv("STOA_WAY");
 	int failed = 0;
 
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
 		char group[64];
 		int status = -1;
 		pid_t pid;
+
+		if (only && *only && strtoul(only, NULL, 10) != i)
+			continue;
 
 		fflush(NULL);
 		pid = fork();
