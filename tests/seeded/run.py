@@ -262,7 +262,9 @@ def run(program, bug):
     """(how it ended: ok, fails, crash, hang or none; what it printed)."""
     env = dict(os.environ, STOA_ONLY=bug.case, STOA_WAY=bug.way)
     arguments = ["-j1", bug.case] + ["-q"] * (bug.steps != "all") if bug.program.startswith("crash-") else []
-    with tempfile.TemporaryFile("w+", errors="replace") as out:
+    with tempfile.TemporaryFile("w+", errors="replace") as out, \
+            tempfile.TemporaryDirectory(prefix="stoa-test-", dir="/dev/shm") as folder:
+        env["STOA_FOLDERS"] = folder
         child = subprocess.Popen([program, *arguments], env=env, stdout=out,
                                  stderr=subprocess.STDOUT, start_new_session=True)
         try:
