@@ -375,10 +375,9 @@ def main():
         write_mutated(wanted[0], args.mutate[1])
         print(wanted[0].file)
         return 0
-    wanted = [bug for bug in bugs if bug.name in args.name]
-    if not wanted:
-        wanted = [bug for bug in bugs
-                  if not args.name or any(part in bug.name for part in args.name)]
+    names = {bug.name for bug in bugs}
+    wanted = [bug for bug in bugs if not args.name or bug.name in args.name
+              or any(part in bug.name for part in args.name if part not in names)]
     if not wanted:
         raise Wrong("no seeded bug of that name")
     return run_all(wanted, args.j)

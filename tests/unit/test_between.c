@@ -17,6 +17,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "heap/heap.h"
 #include "os/os.h"
 #include "scene.h"
 #include "stoa/stoa.h"
@@ -253,6 +254,82 @@ writer_comes_before_the_readers_bit(void **state)
 	writer_comes_at(&at->rw, STOAI_MODE_EXCLUSIVE);
 }
 
+/* ---- one who deletes the lock, while a reader leaves it ---- */
+
+static int
+delete_lock(struct stoai_seat *mine)
+{
+	return stoai_lock_fini(mine, &at->rw, sizeof at->rw);
+}
+
+static void
+deleter_comes(void)
+{
+	tell_other(delete_lock);
+}
+
+/* The reader has left, and is about to tell a writer: the memory is not free yet. */
+static void
+lock_is_deleted_as_a_reader_leaves(void **state)
+{
+	pthread_t t = other_start();
+	struct sigaction old[2];
+
+	(void)state;
+	assert_int_equal(lock(&at->rw, STOAI_MODE_SHARED), 0);
+	at->rw.word_ = STOAI_WORD_WAITERS; /* a writer was there */
+	traps_begin(old);
+	trap_set(&at->rw, PROT_READ, false, deleter_comes);
+	stoai_unlock(seat, &at->rw);
+	traps_end(old);
+	assert_null(trap.page);
+	assert_int_equal(result, -EBUSY);
+	at->rw.word_ = 0;
+	tell_other(delete_lock);
+	assert_int_equal(result, 0);
+	other_end(t);
+}
+
+/* ---- another free, while a large block is freed ---- */
+
+static uint64_t large; /* a published block of several spans */
+
+static int
+free_large(struct stoai_seat *mine)
+{
+	return stoai_heap_free(mine, large);
+}
+
+static void
+other_frees(void)
+{
+	tell_other(free_large);
+}
+
+/* The first has seen a block there, and so has the second; one of them frees it. */
+static void
+run_is_freed_by_two(void **state)
+{
+	pthread_t t = other_start();
+	struct sigaction old[2];
+	uint64_t span;
+
+	(void)state;
+	assert_int_equal(stoai_heap_alloc(seat, 100000, 16, &large), 0);
+	stoai_heap_publish(seat, large);
+	span = (large - seg->heap_off) >> seg->span_shift;
+	traps_begin(old);
+	/* the first store to the table is the free */
+	trap_set(stoai_at(seg, seg->table_off + span * 8), PROT_READ, false,
+		other_frees);
+	result = 1;
+	assert_int_equal(stoai_heap_free(seat, large), -EINVAL);
+	traps_end(old);
+	assert_null(trap.page);
+	assert_int_equal(result, 0);
+	other_end(t);
+}
+
 /* ---- an owner, while a waiter looks whether the lock is damaged ---- */
 
 static struct stoai_lane *owners_lane;
@@ -338,6 +415,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ALL(writer_comes_before_the_reader_is_listed),
 		ALL(writer_comes_before_the_readers_bit),
+		ALL(lock_is_deleted_as_a_reader_leaves),
+		ALL(run_is_freed_by_two),
 		ALL(owner_goes_and_comes_back),
 	};
 

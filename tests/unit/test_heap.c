@@ -239,8 +239,13 @@ harvest_left_half(void **state)
 	assert_int_equal(bits_of(f, 0)->alloc, 0);
 	assert_int_equal(remote_of(f, 0)[0], 1);
 	fixture_check(f, __LINE__);
+	/* named, so its free may be made again: nobody's yet */
+	f->seat[2].slot->freeing = a;
+	assert_int_not_equal(fixture_alloc(f, 1, 64), a);
+	assert_int_equal(bits_of(f, 0)->alloc & 1, 0);
+	f->seat[2].slot->freeing = 0;
 	/* who adopts it gets each block once */
-	for (uint64_t seen = 0, i = 0; i < 256; i++) {
+	for (uint64_t seen = 0, i = 1; i < 256; i++) {
 		off = fixture_alloc(f, 1, 64);
 		assert_int_equal(span_of(f, off), 0);
 		seen += off == a;
@@ -506,6 +511,32 @@ unpublish_own(void **state)
 	assert_int_equal(fixture_alloc(f, 0, 64), a + 64);
 }
 
+/* Two want the same slab; one that saw it in an earlier life does not get it. */
+static void
+adoption_is_exclusive(void **state)
+{
+	uint64_t a = fixture_alloc(f, 0, 64), old;
+
+	(void)state;
+	stoai_heap_publish(fixture_as(f, 0), a);
+	fixture_recover(f, 0);
+	old = stoai_meta_at(&f->seg, 0)->owner;
+	assert_true(stoai_slab_is_abandoned(old));
+	assert_true(stoai_slab_adopt(fixture_as(f, 1), 0, old));
+	assert_false(stoai_slab_adopt(fixture_as(f, 2), 0, old));
+	assert_int_equal(
+		(uint32_t)stoai_meta_at(&f->seg, 0)->owner, f->seat[1].word);
+	/* another slab is made there, and left */
+	fixture_as(f, 1);
+	assert_int_equal(stoai_heap_free(&f->seat[1], a), 0);
+	stoai_heap_relax(&f->seat[1]);
+	stoai_header(&f->seg)->cursor = 0;
+	assert_int_equal(span_of(f, fixture_alloc(f, 3, 64)), 0);
+	fixture_recover(f, 3);
+	assert_true(stoai_slab_is_abandoned(stoai_meta_at(&f->seg, 0)->owner));
+	assert_false(stoai_slab_adopt(fixture_as(f, 2), 0, old));
+}
+
 static void
 unpublish_for_the_dead(void **state)
 {
@@ -748,6 +779,7 @@ main(void)
 		MIB_TEST(logged_own),
 		MIB_TEST(logged_for_the_dead),
 		MIB_TEST(unpublish_own),
+		MIB_TEST(adoption_is_exclusive),
 		MIB_TEST(unpublish_for_the_dead),
 		MIB_TEST(alignments),
 		MIB_TEST(alignment_refused),

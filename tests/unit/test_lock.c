@@ -348,6 +348,27 @@ fini_waits(void **state)
 	assert_int_equal(stoai_lock_fini(seat, at, sizeof *at), 0);
 }
 
+/* Who waits there, or was woken there and has not yet gone on, uses it as well. */
+static void
+fini_waits_for_waiters(void **state)
+{
+	struct other o = {STOAI_MODE_MUTEX, &at->m, 0};
+	pthread_t t = start(&o);
+	struct stoai_slot *slot =
+		stoai_slot_at(seg, stoai_word_slot(seg, at->m.word_));
+
+	(void)state;
+	slot->waiting = stoai_off(seg, &at->rw) | STOAI_HELD_EXCLUSIVE;
+	assert_int_equal(stoai_lock_fini(seat, &at->rw, sizeof at->rw), -EBUSY);
+	slot->waiting = 0;
+	slot->woken = stoai_off(seg, &at->c);
+	assert_int_equal(stoai_lock_fini(seat, &at->c, sizeof at->c), -EBUSY);
+	slot->woken = 0;
+	assert_int_equal(stoai_lock_fini(seat, &at->rw, sizeof at->rw), 0);
+	assert_int_equal(stoai_lock_fini(seat, &at->c, sizeof at->c), 0);
+	stop(&o, t);
+}
+
 static void
 condition_words(void **state)
 {
@@ -608,6 +629,7 @@ main(void)
 		ALL(death),
 		ALL(damaged_words),
 		ALL(fini_waits),
+		ALL(fini_waits_for_waiters),
 		ALL(condition_words),
 		ALL(second_condition_wakes_the_first),
 		ALL(undone_waiter_wakes_another),

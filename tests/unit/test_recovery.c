@@ -404,6 +404,59 @@ former_owner_is_dead(void **state)
 	all_is_well();
 }
 
+/* Without tokens nobody marks a death: who asks, looks. */
+static void
+unlisted_owner_is_dead(void **state)
+{
+	stoa_segment *without = NULL;
+	const scene *found = NULL;
+
+	(void)state;
+	seg = stoa_segment_close(seg);
+	assert_int_equal(
+		stoa_segment_open(NULL, STOA_CREATE,
+			STOA_SEGMENT_OPTIONS(.without = STOA_WITHOUT_TOKENS),
+			&without),
+		0);
+	seg = without;
+	assert_int_equal(stoa_object_open(seg, "scene", scene, &found), 0);
+	at = (scene *)(uintptr_t)found;
+	(void)victim(says_who);
+	{
+		STOA_READ(rd, seg, &at->lock);
+		assert_false(stoa_owner_alive(rd, at->who));
+		assert_true(stoa_owner_alive(rd, stoa_owner_self(rd)));
+	}
+}
+
+/* ---- readers that cannot write ---- */
+
+/* Nobody who may has repaired what a writer left: they hear it, and do not wait. */
+static void
+writer_of_a_reader_is_dead(void **state)
+{
+	stoa_segment *readonly = NULL;
+	const scene *theirs;
+
+	(void)state;
+	assert_int_equal(
+		stoa_segment_open(NULL, STOA_RDONLY,
+			STOA_SEGMENT_OPTIONS(.fd = stoa_segment_fd(seg)),
+			&readonly),
+		0);
+	theirs = stoai_at(readonly, stoai_off(seg, at));
+	(void)victim(changes);
+	for (int i = 0; i < 2; i++) {
+		STOA_READ_UNTIL(rd, stoa_in_ms(2000), readonly, &theirs->lock);
+		assert_int_equal(stoa_tx_error(rd), i ? 0 : -EOWNERDEAD);
+		if (!i)
+			assert_int_equal(stoa_segment_recover(seg), 1);
+		else
+			assert_int_equal(theirs->a, 0);
+	}
+	stoa_segment_close(readonly);
+}
+
 /* ---- what was committed ---- */
 
 static uint64_t watched; /* a block */
@@ -627,6 +680,8 @@ main(void)
 		ALL(damaged_held_word),
 		ALL(waiters_death_leaves_the_holder),
 		ALL(former_owner_is_dead),
+		ALL(unlisted_owner_is_dead),
+		ALL(writer_of_a_reader_is_dead),
 		ALL(dead_ones_lock_deleted),
 		ALL(wake_ups_are_replayed),
 		ALL(signal_of_the_dead_is_made),

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "os/os.h"
 #include "segment/geometry.h"
 #include "segment/log.h"
 #include "stoa/stoa.h"
@@ -433,6 +434,86 @@ stale_boot(void **state)
 	assert_non_null(strstr(stoa_error_text(), "torn"));
 }
 
+static stoa_segment *flushed;
+static uint32_t clean_at_sync[8], syncs;
+
+static int
+note_clean(enum stoai_os_call call)
+{
+	if (call == STOAI_OS_SYNC && syncs < 8)
+		clean_at_sync[syncs++] = stoai_header(flushed)->clean;
+	return 0;
+}
+
+/*
+ * A file says that it is clean only after all of it was written, and says so no
+ * more before anything of it is changed.
+ */
+static void
+clean_is_said_last(void **state)
+{
+	char path[128];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/clean.stoa", directory);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			stoa_segment_open(
+				path, STOA_CREATE | STOA_FILE, NULL, &flushed),
+			0);
+		assert_int_equal(stoai_header(flushed)->clean, 0);
+		add(flushed, 1, (uint64_t)i + 1);
+		syncs = 0;
+		stoai_os_fault = note_clean;
+		stoa_segment_close(flushed);
+		stoai_os_fault = NULL;
+		assert_int_equal(syncs, 2);
+		assert_int_equal(clean_at_sync[0], 0);
+		assert_int_equal(clean_at_sync[1], 1);
+	}
+	assert_int_equal(stoa_segment_unlink(path, STOA_FILE, NULL), 0);
+}
+
+/* Nor while anybody else has it open for writing. */
+static void
+clean_is_said_by_the_last(void **state)
+{
+	uint32_t clean = 1;
+	stoa_segment *seg = NULL;
+	char path[128], c;
+	int up[2], down[2], fd, status;
+	pid_t pid;
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/last.stoa", directory);
+	assert_int_equal(pipe(up) | pipe(down), 0);
+	pid = fork();
+	if (!pid) {
+		int rc = stoa_segment_open(
+			path, STOA_CREATE | STOA_FILE, NULL, &seg);
+
+		_exit(rc || write(up[1], "o", 1) != 1 ||
+			read(down[0], &c, 1) != 1);
+	}
+	assert_int_equal(read(up[0], &c, 1), 1);
+	assert_int_equal(stoa_segment_open(path, STOA_FILE, NULL, &seg), 0);
+	stoa_segment_close(seg);
+	fd = open(path, O_RDONLY);
+	assert_int_equal(pread(fd, &clean, sizeof clean,
+				 offsetof(struct stoai_header, clean)),
+		sizeof clean);
+	close(fd);
+	assert_int_equal(clean, 0);
+	assert_int_equal(write(down[1], "e", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	for (int i = 0; i < 2; i++) {
+		close(up[i]);
+		close(down[i]);
+	}
+	assert_int_equal(stoa_segment_unlink(path, STOA_FILE, NULL), 0);
+}
+
 static void *
 attach_and_wait(void *p)
 {
@@ -605,6 +686,8 @@ main(void)
 		cmocka_unit_test(threads_max_is_what_fits),
 		cmocka_unit_test(files_in_a_child),
 		cmocka_unit_test(stale_boot),
+		cmocka_unit_test(clean_is_said_last),
+		cmocka_unit_test(clean_is_said_by_the_last),
 		cmocka_unit_test(slots_run_out),
 		cmocka_unit_test(closing_under_others),
 		cmocka_unit_test(dead_slots_are_taken),

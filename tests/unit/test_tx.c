@@ -493,6 +493,27 @@ waiter(void *p)
 	return NULL;
 }
 
+/* Whatever order they are named in, so that two never wait for each other. */
+static void
+locks_are_taken_by_address(void **state)
+{
+	struct stoai_seat *seat = NULL;
+
+	(void)state;
+	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
+	{
+		STOA_TX(tx, seg, &it->other, &it->lock);
+		assert_int_equal(stoa_tx_error(tx), 0);
+		assert_int_equal(
+			seat->lane->held[0] & ~(uint64_t)STOAI_HELD_MODE,
+			stoai_off(seg, &it->lock));
+	}
+	{ /* and of one lock the exclusive hold first */
+		STOA_TX(tx, seg, stoa_shared(&it->lock), &it->lock);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+}
+
 /* What is looked at when a wake-up is about to be made. */
 static uint64_t watched;
 static bool was_there;
@@ -794,6 +815,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			longjmp_is_found, setup, teardown),
 		cmocka_unit_test_setup_teardown(detach_undoes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			locks_are_taken_by_address, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			own_lock_deleted, setup, teardown),
 		cmocka_unit_test_setup_teardown(
