@@ -258,7 +258,7 @@ class Build:
 
 # ---- running ----
 
-def run(program, bug):
+def run(program, bug, limit):
     """(how it ended: ok, fails, crash, hang or none; what it printed)."""
     env = dict(os.environ, STOA_ONLY=bug.case, STOA_WAY=bug.way)
     arguments = ["-j1", bug.case] + ["-q"] * (bug.steps != "all") if bug.program.startswith("crash-") else []
@@ -268,7 +268,7 @@ def run(program, bug):
         child = subprocess.Popen([program, *arguments], env=env, stdout=out,
                                  stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            status = child.wait(bug.limit)
+            status = child.wait(limit)
         except subprocess.TimeoutExpired:
             status = None
         try:
@@ -299,7 +299,7 @@ def tail(text):
 
 def baseline(bug):
     """The unmutated program passes that case, or why a catch would prove nothing."""
-    ended, text = run(str(BUILD / "bugs" / (bug.program + ".right")), bug)
+    ended, text = run(str(BUILD / "bugs" / (bug.program + ".right")), bug, 3 * bug.limit)
     if ended != "ok":
         return "%s fails without the bug, too (%s)\n%s" % (bug.where, ended, tail(text))
     return None
@@ -314,7 +314,7 @@ def one(build, bug):
         return False, "FAILED seeded/%s: %s" % (bug.name, e)
     text = ""
     for attempt in range(bug.tries):
-        ended, text = run(program, bug)
+        ended, text = run(program, bug, bug.limit)
         if ended == bug.how:
             return True, "ok seeded/%s: caught by %s (%.1f s%s)" % (
                 bug.name, bug.where, time.monotonic() - began,

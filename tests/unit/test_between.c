@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "heap/heap.h"
+#include "heap/span.h"
 #include "os/os.h"
 #include "scene.h"
 #include "stoa/stoa.h"
@@ -330,6 +331,41 @@ run_is_freed_by_two(void **state)
 	other_end(t);
 }
 
+/* ---- death, as the heap grows ---- */
+
+static uint64_t spans_before, seen_first;
+
+static void
+look_at_the_end(void)
+{
+	memcpy(&seen_first, stoai_at(seg, seg->table_off + spans_before * 8),
+		8);
+}
+
+/* What is committed must be a run already, whoever dies after that store. */
+static void
+growth_is_committed_last(void **state)
+{
+	struct stoai_header *h = stoai_header(seg);
+	struct sigaction old[2];
+
+	(void)state;
+#ifndef __x86_64__
+	scene_skipped("growth_is_committed_last", "needs single step");
+	skip();
+#endif
+	spans_before = (h->committed - seg->heap_off) >> seg->span_shift;
+	seen_first = 0;
+	traps_begin(old);
+	trap_set(&h->committed, PROT_READ, true, look_at_the_end);
+	assert_int_equal(stoai_heap_grow(seat, 1 << 20), 0);
+	traps_end(old);
+	assert_null(trap.page);
+	assert_int_equal(stoai_span_state(seen_first), STOAI_SPAN_FREE);
+	assert_int_equal(stoai_span_length(seen_first), 64);
+	assert_int_equal(stoa_segment_check(seg), 0);
+}
+
 /* ---- an owner, while a waiter looks whether the lock is damaged ---- */
 
 static struct stoai_lane *owners_lane;
@@ -417,6 +453,7 @@ main(void)
 		ALL(writer_comes_before_the_readers_bit),
 		ALL(lock_is_deleted_as_a_reader_leaves),
 		ALL(run_is_freed_by_two),
+		ALL(growth_is_committed_last),
 		ALL(owner_goes_and_comes_back),
 	};
 
