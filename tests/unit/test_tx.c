@@ -660,6 +660,7 @@ try_and_timed(void **state)
 
 struct cross {
 	const stoa_rwlock *first, *second;
+	pthread_barrier_t *both; /* have their first lock */
 	int rc;
 };
 
@@ -671,7 +672,7 @@ crossing(void *p)
 	for (int i = 0; i < 200 && !c->rc; i++) {
 		STOA_TX(tx, seg, c->first);
 		if (i == 0)
-			usleep(20000);
+			pthread_barrier_wait(c->both);
 		c->rc = stoa_tx_lock(tx, c->second);
 		if (!c->rc)
 			c->rc = stoa_tx_commit(tx);
@@ -689,7 +690,7 @@ crossing_readers(void *p)
 		const stoa_hold shared = stoa_shared(c->first);
 		stoa_tx *tx = stoa_tx_begin(seg, &shared, 1, STOA_FOREVER);
 
-		usleep(20000);
+		pthread_barrier_wait(c->both);
 		c->rc = stoa_tx_lock_until(tx, c->second, stoa_in_ms(3000));
 		if (!c->rc)
 			c->rc = stoa_tx_commit(tx);
@@ -701,15 +702,18 @@ crossing_readers(void *p)
 static void
 deadlocks_of_readers_are_found(void **state)
 {
-	struct cross x = {&it->lock, &it->other, 0};
-	struct cross y = {&it->other, &it->lock, 0};
+	pthread_barrier_t both;
+	struct cross x = {&it->lock, &it->other, &both, 0};
+	struct cross y = {&it->other, &it->lock, &both, 0};
 	pthread_t t, u;
 
 	(void)state;
+	pthread_barrier_init(&both, NULL, 2);
 	pthread_create(&t, NULL, crossing_readers, &x);
 	pthread_create(&u, NULL, crossing_readers, &y);
 	pthread_join(t, NULL);
 	pthread_join(u, NULL);
+	pthread_barrier_destroy(&both);
 	assert_true(x.rc == -EDEADLK || y.rc == -EDEADLK);
 	assert_true(!x.rc || !y.rc);
 }
@@ -717,15 +721,18 @@ deadlocks_of_readers_are_found(void **state)
 static void
 deadlocks_are_found(void **state)
 {
-	struct cross x = {&it->lock, &it->other, 0};
-	struct cross y = {&it->other, &it->lock, 0};
+	pthread_barrier_t both;
+	struct cross x = {&it->lock, &it->other, &both, 0};
+	struct cross y = {&it->other, &it->lock, &both, 0};
 	pthread_t t, u;
 
 	(void)state;
+	pthread_barrier_init(&both, NULL, 2);
 	pthread_create(&t, NULL, crossing, &x);
 	pthread_create(&u, NULL, crossing, &y);
 	pthread_join(t, NULL);
 	pthread_join(u, NULL);
+	pthread_barrier_destroy(&both);
 	assert_true(x.rc == -EDEADLK || y.rc == -EDEADLK);
 	assert_true(x.rc == 0 || x.rc == -EDEADLK);
 	assert_true(y.rc == 0 || y.rc == -EDEADLK);
