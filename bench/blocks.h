@@ -15,7 +15,11 @@ enum {
 	BLOCK_SIZE = 64
 };
 
-#define INLINE static inline __attribute__((always_inline))
+#ifdef NDEBUG
+ #define INLINE static inline __attribute__((always_inline))
+#else /* at -Og gcc refuses it for calls through a table */
+ #define INLINE static inline
+#endif
 
 struct heap {
 	uint64_t (*alloc)(size_t size);

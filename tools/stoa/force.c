@@ -44,7 +44,8 @@ held_makes_sense(stoa_segment *seg, uint64_t held)
 	uint64_t size = mode == STOAI_HELD_MUTEX ? sizeof(stoa_mutex)
 						 : sizeof(stoa_rwlock);
 
-	return mode && mode <= STOAI_HELD_LEAVING && off % STOAI_LOCK_ALIGN == 0 &&
+	return mode && mode <= STOAI_HELD_LEAVING &&
+	       off % STOAI_LOCK_ALIGN == 0 &&
 	       (stoai_in_heap(seg, off, size) ||
 		       (off >= STOAI_STATIC_SIZE &&
 			       off <= STOAI_HEADER_SIZE - size));
