@@ -21,10 +21,6 @@
 #include "os/os.h"
 #include "sync/word.h"
 
-enum {
-	SPINS = 100
-};
-
 bool
 stoai_lane_lists(const stoa_segment *seg, uint32_t slot, uint64_t held)
 {
@@ -174,7 +170,7 @@ stoai_word_wait(struct stoai_seat *seat, uint32_t *word, uint32_t w,
 {
 	int rc;
 
-	for (int i = 0; i < SPINS && deadline != STOA_NOW; i++) {
+	for (int i = 0; i < STOAI_SPINS && deadline != STOA_NOW; i++) {
 		if (w & STOAI_WORD_WAITERS) /* others sleep: queue up */
 			break;
 		stoai_pause();
