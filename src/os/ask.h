@@ -7,6 +7,12 @@
 #include "base/base.h"
 #include "os/os.h"
 #include <errno.h>
+#ifdef __has_feature
+ #if __has_feature(memory_sanitizer)
+  #include <sanitizer/msan_interface.h>
+  #define STOAI_MSAN 1
+ #endif
+#endif
 
 /* May the call be made? 0, or what a test wants it to return. */
 static inline int
@@ -15,6 +21,13 @@ stoai_os_ask(enum stoai_os_call call)
 	return stoai_unlikely(stoai_os_fault != NULL) ? stoai_os_fault(call)
 						      : 0;
 }
+
+/* A bare system call has written here, which MemorySanitizer cannot see. */
+#ifdef STOAI_MSAN
+ #define stoai_os_written(p, size) __msan_unpoison((p), (size))
+#else
+ #define stoai_os_written(p, size) ((void)(p), (void)(size))
+#endif
 
 static inline bool
 stoai_os_interrupted(long rc)

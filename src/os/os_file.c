@@ -400,6 +400,7 @@ stoai_os_pread(int fd, void *to, size_t size, uint64_t from)
 		else if (errno != EINTR)
 			return -errno;
 	}
+	stoai_os_written(to, done);
 	return (int)done;
 }
 

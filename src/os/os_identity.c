@@ -120,6 +120,7 @@ stoai_os_random(void *to, size_t size)
 		else if (n == 0 || errno != EINTR)
 			return n == 0 ? -EIO : -errno;
 	}
+	stoai_os_written(to, size);
 	return 0;
 }
 
@@ -193,6 +194,8 @@ stoai_os_robust_list(struct stoai_robust_head **ret)
 		return rc;
 	if (syscall(SYS_get_robust_list, 0, &head, &size))
 		return -errno;
+	stoai_os_written(&head, sizeof head);
+	stoai_os_written(&size, sizeof size);
 	if (!head || size != sizeof *head)
 		return -ENOTSUP; /* this libc has registered none for us */
 	*ret = head;
