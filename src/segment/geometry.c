@@ -10,9 +10,14 @@
 #include "os/os.h"
 #include "segment/upper.h"
 
+/* A build for tools that leave less address space to a program may say less. */
+#ifndef STOA_LIMIT_SHIFT
+ #define STOA_LIMIT_SHIFT 36
+#endif
+
 enum {
 	DEFAULT_SIZE_SHIFT = 20,
-	DEFAULT_LIMIT_SHIFT = 36
+	DEFAULT_LIMIT_SHIFT = STOA_LIMIT_SHIFT
 };
 
 static uint32_t

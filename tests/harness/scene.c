@@ -188,7 +188,7 @@ scene_own_mounts(void)
 			!write_text("/proc/self/uid_map", uids) ||
 			!write_text("/proc/self/gid_map", gids)))
 		return false;
-	return !mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+	return !mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL);
 }
 
 void
