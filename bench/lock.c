@@ -177,38 +177,37 @@ static const struct measure_side ours = {.open = open_ours,
 	.close = ours_close};
 static const struct measure_side glibc = {.open = open_glibc};
 
-#define ROW(w, p, s, f, ...) \
+#define ROW(w, p, s, f, a, n) \
  { \
-  .work = (w), .peer = (p), .side = &(s), .loop = (f), __VA_ARGS__ \
+  .work = (w), .peer = (p), .side = &(s), .loop = (f), .param = (a), \
+  .processes = (n) \
  }
 static const struct measure_row rows[] = {
-	ROW("lock", "stoa", ours, lock_loop),
-	ROW("lock", "glibc robust", glibc, glibc_lock_loop, .param = ROBUST),
-	ROW("lock", "glibc", glibc, glibc_lock_loop, .param = PLAIN),
+	ROW("lock", "stoa", ours, lock_loop, 0, 1),
+	ROW("lock", "glibc robust", glibc, glibc_lock_loop, ROBUST, 1),
+	ROW("lock", "glibc", glibc, glibc_lock_loop, PLAIN, 1),
 #ifdef BENCH_BOOST
-	ROW("lock", "boost", boost_side, boost_lock_loop),
+	ROW("lock", "boost", boost_side, boost_lock_loop, 0, 1),
 #endif
-	ROW("shared lock", "stoa", ours, shared_loop),
-	ROW("shared lock", "glibc", glibc, glibc_shared_loop),
+	ROW("shared lock", "stoa", ours, shared_loop, 0, 1),
+	ROW("shared lock", "glibc", glibc, glibc_shared_loop, 0, 1),
 #ifdef BENCH_BOOST
-	ROW("shared lock", "boost", boost_side, boost_shared_loop),
+	ROW("shared lock", "boost", boost_side, boost_shared_loop, 0, 1),
 #endif
-	ROW("shared lock, two readers", "stoa", ours, shared_loop,
-		.processes = 2),
-	ROW("shared lock, two readers", "glibc", glibc, glibc_shared_loop,
-		.processes = 2),
+	ROW("shared lock, two readers", "stoa", ours, shared_loop, 0, 2),
+	ROW("shared lock, two readers", "glibc", glibc, glibc_shared_loop, 0,
+		2),
 #ifdef BENCH_BOOST
 	ROW("shared lock, two readers", "boost", boost_side, boost_shared_loop,
-		.processes = 2),
+		0, 2),
 #endif
-	ROW("scope of a lock", "stoa", ours, scope_loop),
-	ROW("scope of a lock", "glibc robust", glibc, glibc_lock_loop,
-		.param = ROBUST),
-	ROW("read scope", "stoa", ours, read_loop),
-	ROW("read scope", "glibc", glibc, glibc_shared_loop),
-	ROW("read scope, two readers", "stoa", ours, read_loop, .processes = 2),
-	ROW("read scope, two readers", "glibc", glibc, glibc_shared_loop,
-		.processes = 2),
+	ROW("scope of a lock", "stoa", ours, scope_loop, 0, 1),
+	ROW("scope of a lock", "glibc robust", glibc, glibc_lock_loop, ROBUST,
+		1),
+	ROW("read scope", "stoa", ours, read_loop, 0, 1),
+	ROW("read scope", "glibc", glibc, glibc_shared_loop, 0, 1),
+	ROW("read scope, two readers", "stoa", ours, read_loop, 0, 2),
+	ROW("read scope, two readers", "glibc", glibc, glibc_shared_loop, 0, 2),
 };
 
 static const struct measure_goal goals[] = {

@@ -492,7 +492,7 @@ print_goal(const struct measure_goal *g)
 		other = find(g->work, g->peer);
 	else if (g->one)
 		other = find(g->one, "stoa");
-	if (!ours || (!other && !g->limit))
+	if (!ours || (!other && g->limit <= 0))
 		return;
 	ratio = ratio_of(g, ours->median, other ? other->median : g->limit);
 	best = ratio_of(g, ours->min, other ? other->min : g->limit);

@@ -114,7 +114,7 @@ static const struct measure_side boost_side = {.start = start_boost};
 #endif
 
 static const struct measure_side ours = {.start = start_ours};
-static const struct measure_side none = {NULL};
+static const struct measure_side none = {.there = NULL};
 static const struct measure_side mimalloc_side = {.there = mimalloc_there};
 static const struct measure_side jemalloc_side = {.there = jemalloc_there};
 
