@@ -201,14 +201,25 @@ slot_wait(stoa_segment *seg, uint64_t deadline, uint32_t *ret)
 	}
 }
 
+/*
+ * Who gave the slot up has left nothing in it, or nobody ever used it. What it says
+ * all the same is damage, and must not become ours: a log's end that leads
+ * elsewhere, locks that we never took, a free that nobody makes.
+ */
 static void
 slot_begin(stoa_segment *seg, uint32_t index)
 {
 	struct stoai_slot *slot = stoai_slot_at(seg, index);
 	struct stoai_lane *lane = stoai_lane_at(seg, index);
 
-	if (!a64_load_relaxed(&lane->cursor)) /* never used before */
-		a64_store_kill(&lane->cursor, stoai_log_start(seg, index));
+	a64_store_kill(&lane->cursor, stoai_log_start(seg, index));
+	a32_store_kill(&lane->state, STOAI_LANE_OPEN);
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
+		if (a64_load_relaxed(&lane->held[k]))
+			a64_store_kill(&lane->held[k], 0);
+	a64_store_kill(&slot->freeing, 0);
+	a64_store_kill(&slot->waiting, 0);
+	a64_store_kill(&slot->woken, 0);
 	slot->pid = stoai_os_pid();
 	slot->tid = stoai_os_tid();
 	slot->pid_namespace = stoai_os_pid_namespace();

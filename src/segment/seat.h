@@ -225,6 +225,13 @@ stoai_token_dead(uint32_t token)
 	return (token & STOAI_TOKEN_OWNER_DIED) && !(token & STOAI_TOKEN_TID);
 }
 
+/* somebody's, living or dead? Whatever else a token says, the slot is free. */
+static inline bool
+stoai_token_held(uint32_t token)
+{
+	return token & (STOAI_TOKEN_TID | STOAI_TOKEN_OWNER_DIED);
+}
+
 /*
  * Prove the death of a slot that looks stuck: take its owner byte, look again,
  * mark its token. True: it is dead (and marked, and not yet recovered).

@@ -53,7 +53,7 @@ entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 {
 	uint64_t held = a64_load_relaxed(entry);
 	uint64_t mode = held & STOAI_HELD_MODE, off = held - mode;
-	stoa_rwlock *l = stoai_at(seg, off);
+	stoa_rwlock *l;
 
 	if (!held)
 		return 0;
@@ -61,6 +61,7 @@ entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: a dead slot holds a lock at %#llx",
 			stoai_name(seg), (unsigned long long)off);
+	l = stoai_at(seg, off);
 	if (mode != STOAI_HELD_LEAVING)
 		release(l, dead, mode);
 	(void)stoai_os_futex_wake(&l->word_, UINT32_MAX);
@@ -119,7 +120,9 @@ slot_uses(const stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 	const struct stoai_lane *lane = stoai_lane_at(seg, s);
 	int rc = 0;
 
-	if (!a32_load_relaxed(&slot->paged))
+	/* what a slot says that nobody has is left over, or damage */
+	if (!a32_load_relaxed(&slot->paged) ||
+		!stoai_token_held(a32_load_acquire(stoai_token_at(seg, s))))
 		return 0;
 	if (names(a64_load_seq_cst(&slot->waiting), from, size) ||
 		names(a64_load_seq_cst(&slot->woken), from, size))
