@@ -49,7 +49,8 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 		int rc;
 
 		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED) ||
-			!a32_load_seq_cst(stoai_token_at(seg, s)))
+			!stoai_token_held(
+				a32_load_seq_cst(stoai_token_at(seg, s))))
 			return 0;
 		if (stoai_token_dead(
 			    a32_load_acquire(stoai_token_at(seg, s)))) {

@@ -65,7 +65,9 @@ owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 {
 	*owner = stoai_word_slot(seg, w);
 	if (*owner == UINT32_MAX || !stoai_word_is_current(seg, w) ||
-		!a32_load_relaxed(&stoai_slot_at(seg, *owner)->paged))
+		!a32_load_relaxed(&stoai_slot_at(seg, *owner)->paged) ||
+		!stoai_token_held(
+			a32_load_acquire(stoai_token_at(seg, *owner))))
 		/* given up and left between our two looks, or damage */
 		return (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) ==
 				       (w & ~STOAI_WORD_WAITERS)
@@ -148,6 +150,9 @@ word_lock_slow(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 		}
 		if (rc) /* gave up, and it is not free */
 			return rc;
+		/* what we hold is found in our lane: nobody asks for it again */
+		if ((w & ~STOAI_WORD_WAITERS) == seat->word)
+			return damaged(seat->seg, word, w);
 		rc = owner_look(seat->seg, word, w, &owner);
 		if (rc == -EAGAIN) {
 			rc = 0;

@@ -11,18 +11,29 @@
 #include "tx/local.h"
 
 /*
- * A writer is in. 0: alive, or it may be; -EOWNERDEAD: dead, not repaired. prove:
- * ask for its owner byte, too, which costs a system call.
+ * A writer is in. 0: alive, or it may be; -EOWNERDEAD: dead, not repaired; -EBADMSG:
+ * seq_ is odd, and the word names nobody who could have made it so, which is never
+ * true of a sound lock. prove: ask for its owner byte, too, which costs a system call.
  */
 static int
 writer_look(const struct stoa_tx *tx, const stoa_rwlock *lock, bool prove)
 {
 	stoa_segment *seg = tx->seg;
-	uint32_t owner = stoai_word_slot(seg, a32_load_acquire(&lock->word_));
+	uint32_t seq = a32_load_acquire(&lock->seq_);
+	uint32_t word = a32_load_acquire(&lock->word_);
+	uint32_t owner = stoai_word_slot(seg, word);
 
-	if (owner == UINT32_MAX ||
+	if (!stoai_word_is_current(seg, word) ||
 		!a32_load_relaxed(&stoai_slot_at(seg, owner)->paged))
-		return 0;
+		return seq & 1 && a32_load_after(&lock->seq_) == seq
+			       ? stoai_error(-EBADMSG,
+					 "%s: damaged: the lock at %#llx is "
+					 "being written by nobody (%08x)",
+					 stoai_name(seg),
+					 (unsigned long long)stoai_off(
+						 seg, lock),
+					 word)
+			       : 0;
 	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, owner))) ||
 		(prove && seg->fd >= 0 &&
 			stoai_os_probe_byte(seg->fd,

@@ -17,7 +17,8 @@
 #include "stoa/stoa.h"
 
 enum {
-	OTHER = 1 /* a slot that nobody has */
+	OTHER = 1, /* a slot that nobody has */
+	PATIENCE_MS = 2000
 };
 
 typedef struct pair {
@@ -117,6 +118,98 @@ free_slot_holds_nothing(void **state)
 	assert_sound();
 }
 
+/* ---- lock words ---- */
+
+static void
+assert_nobody_holds(void)
+{
+	STOA_TX_UNTIL(tx, stoa_in_ms(PATIENCE_MS), seg, &p->lock, &p->mutex);
+	assert_int_equal(stoa_tx_error(tx), -EBADMSG);
+	assert_non_null(strstr(stoa_error_text(), "which nobody holds"));
+}
+
+/* The thread's own word, which it would have found in its lane. */
+static void
+word_names_myself(void **state)
+{
+	uint32_t *const words[] = {(uint32_t *)(uintptr_t)&p->lock.word_,
+		(uint32_t *)(uintptr_t)&p->mutex.word_};
+
+	(void)state;
+	assert_int_equal(stoa_segment_attach(seg), 0);
+	for (size_t i = 0; i < STOAI_COUNT(words); i++)
+		for (uint32_t waiters = 0; waiters < 2; waiters++) {
+			*words[i] = stoai_seat_of(seg)->word |
+				    (waiters ? STOAI_WORD_WAITERS : 0);
+			assert_nobody_holds();
+			*words[i] = 0;
+		}
+	assert_sound();
+}
+
+/* Tokens that are neither somebody's nor 0: the slot is free. */
+static void
+word_names_a_free_slot(void **state)
+{
+	static const uint32_t tokens[] = {
+		0, STOAI_TOKEN_WAITERS, STOAI_TOKEN_UNLISTED};
+	struct stoai_lane *lane = other_holds(&p->lock, STOAI_HELD_EXCLUSIVE);
+	uint32_t *word = (uint32_t *)(uintptr_t)&p->lock.word_;
+
+	(void)state;
+	for (size_t i = 0; i < STOAI_COUNT(tokens); i++) {
+		*stoai_token_at(seg, OTHER) = tokens[i];
+		*word = stoai_lock_word(
+			OTHER, stoai_slot_at(seg, OTHER)->generation);
+		assert_nobody_holds();
+		*word = 0;
+		/* nor does it read there */
+		lane->held[2] = offset(&p->lock) | STOAI_HELD_SHARED;
+		((stoa_rwlock *)(uintptr_t)&p->lock)->readers_[0] |= 1u
+								     << OTHER;
+		{
+			STOA_TX_UNTIL(
+				tx, stoa_in_ms(PATIENCE_MS), seg, &p->lock);
+			assert_int_equal(stoa_tx_commit(tx), 0);
+		}
+		lane->held[2] = offset(&p->lock) | STOAI_HELD_EXCLUSIVE;
+	}
+	*stoai_token_at(seg, OTHER) = 0;
+	lane->held[2] = 0;
+	assert_sound();
+}
+
+/* Readers that take no lock: who is writing? */
+static void
+read_only_while_nobody_writes(void **state)
+{
+	stoa_rwlock *l = (stoa_rwlock *)(uintptr_t)&p->lock;
+	stoa_segment *ro = NULL;
+	const pair *q;
+
+	(void)state;
+	assert_int_equal(
+		stoa_segment_open(NULL, STOA_RDONLY,
+			STOA_SEGMENT_OPTIONS(.fd = stoa_segment_fd(seg)), &ro),
+		0);
+	q = stoai_at(ro, offset(p));
+	l->seq_ |= 1;
+	for (uint32_t word = 0; word < 512; word += 511) {
+		STOA_READ_UNTIL(rd, stoa_in_ms(PATIENCE_MS), ro, &q->lock);
+
+		l->word_ = word;
+		assert_int_equal(stoa_tx_error(rd), -EBADMSG);
+		assert_non_null(strstr(stoa_error_text(), "by nobody"));
+	}
+	l->word_ = 0;
+	l->seq_++;
+	{
+		STOA_READ(rd, ro, &q->lock);
+		assert_int_equal(stoa_tx_error(rd), 0);
+	}
+	stoa_segment_close(ro);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -125,6 +218,9 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(free_slot_is_taken),
 		TEST(free_slot_holds_nothing),
+		TEST(word_names_myself),
+		TEST(word_names_a_free_slot),
+		TEST(read_only_while_nobody_writes),
 	};
 
 	if (argc > 1)
