@@ -157,7 +157,8 @@ stoai_checked_begin(struct stoa_tx *tx)
 		return;
 	pthread_mutex_lock(&c->mutex);
 	moved_forget(c, tx->seat);
-	size = a64_load_acquire(&stoai_header(seg)->committed) - seg->heap_off;
+	size = stoai_committed(seg);
+	size = size > seg->heap_off ? size - seg->heap_off : 0;
 	if (size > c->room) {
 		char *copy = realloc(c->copy, size);
 
@@ -167,7 +168,7 @@ stoai_checked_begin(struct stoa_tx *tx)
 		}
 	}
 	c->watched = NULL;
-	if (size <= c->room) {
+	if (size && size <= c->room) {
 		c->others = others_look(tx->seat);
 		memcpy(c->copy, stoai_at(seg, seg->heap_off), size);
 		c->copied = size;
@@ -204,26 +205,28 @@ range_compare(const void *a, const void *b)
 	return (x->from > y->from) - (x->from < y->from);
 }
 
-/* Calls f for each record of the caller's own log, oldest first. */
-static void
+/* Calls f for each record of the caller's own log, oldest first. 0, or -EBADMSG. */
+static int
 each_record(struct stoai_seat *seat, void (*f)(void *user, uint64_t head),
 	void *user)
 {
 	stoa_segment *seg = seat->seg;
 	uint64_t at = stoai_log_start(seg, seat->index);
+	uint64_t left = stoai_lane_limit(seg);
 
-	while (at != seat->lane->cursor) {
-		uint64_t head = *(uint64_t *)stoai_at(seg, at);
-		uint64_t length =
-			head >> 60 == STOAI_LOG_SAVE
-				? stoai_align_up(head >> 44 & 0xffff, 8)
-				: 0;
+	while (at != a64_load_relaxed(&seat->lane->cursor)) {
+		uint64_t head = 0;
+		int rc = stoai_lane_record(seg, seat->index, at, &head, &at);
 
+		if (!rc && !left--)
+			rc = stoai_error(-EBADMSG,
+				"%s: damaged: the log of slot %u goes round",
+				stoai_name(seg), seat->index);
+		if (rc)
+			return rc;
 		f(user, head);
-		at = head >> 60 == STOAI_LOG_NEXT
-			     ? head & STOAI_LOG_OFFSET
-			     : at + STOAI_LOG_FIXED + length;
 	}
+	return 0;
 }
 
 struct collect {
@@ -301,16 +304,17 @@ check_saved(struct stoa_tx *tx, struct checked *c)
 	struct compare compare = {.seg = tx->seg, .checked = c, .ranges = &r};
 	uint64_t off, block;
 
-	each_record(tx->seat, collect_record, &it);
+	int rc = each_record(tx->seat, collect_record, &it);
+
 	collect_locks(tx->seat, &r);
 	if (r.count)
 		qsort(r.at, r.count, sizeof *r.at, range_compare);
-	if (!r.failed)
+	if (!rc && !r.failed)
 		(void)stoai_heap_each(tx->seg, compare_block, &compare);
 	off = compare.found;
 	free(r.at);
-	if (!off || others_look(tx->seat) != c->others)
-		return 0;
+	if (rc || !off || others_look(tx->seat) != c->others)
+		return rc;
 	block = stoai_heap_block(tx->seg, off);
 	return stoai_error(-EFAULT,
 		"%s: byte %#llx (byte %llu of the block at %#llx) was changed "
@@ -483,10 +487,11 @@ static int
 check_locks(struct stoa_tx *tx, struct checked *c)
 {
 	struct lockset s = {.tx = tx, .checked = c};
+	int rc;
 
 	s.locks = held_exclusive(tx->seat, s.lock);
-	each_record(tx->seat, lockset_record, &s);
-	return s.rc;
+	rc = each_record(tx->seat, lockset_record, &s);
+	return s.rc ? s.rc : rc;
 }
 
 int

@@ -37,6 +37,14 @@ word_at(stoa_segment *seg, uint64_t off)
 	return stoai_at(seg, off);
 }
 
+static int
+log_damaged(stoa_segment *seg, uint32_t slot, uint64_t at)
+{
+	return stoai_error(-EBADMSG,
+		"%s: damaged: the log of slot %u makes no sense at %#llx",
+		stoai_name(seg), slot, (unsigned long long)at);
+}
+
 /* ---- writing: the caller's own lane ---- */
 
 static void
@@ -46,8 +54,8 @@ record_write(stoa_segment *seg, uint64_t at, uint64_t head, const void *bytes,
 	uint64_t *record = word_at(seg, at);
 
 	a64_store_relaxed(record, head);
-	if (length)
-		memcpy(record + 1, bytes, length);
+	if (length) /* in a damaged heap a chunk may lie over what is saved */
+		memmove(record + 1, bytes, length);
 	a64_store_relaxed(word_at(seg, at + size - 8), size);
 }
 
@@ -62,8 +70,11 @@ chunk_add(struct stoai_seat *seat, uint64_t need)
 	struct stoai_lane *lane = seat->lane;
 	uint64_t least = need + UINT64_C(4) * STOAI_LOG_FIXED;
 	uint64_t size = (uint64_t)CHUNK_FIRST << seat->chunks, off;
+	uint64_t at = a64_load_relaxed(&lane->cursor);
 	int rc;
 
+	if (at > seat->log_end - STOAI_LOG_FIXED || at % 8)
+		return log_damaged(seg, seat->index, at);
 	if (seat->chunks == STOAI_CHUNKS_MAX)
 		return stoai_error(-ENOSPC,
 			"%s: no memory for the undo log of so many changes: "
@@ -80,10 +91,10 @@ chunk_add(struct stoai_seat *seat, uint64_t need)
 	}
 	if (rc)
 		return stoai_error_in(rc, "a transaction's undo log");
-	record_write(seg, off, stoai_log_head(STOAI_LOG_LINK, 0, lane->cursor),
-		NULL, 0, STOAI_LOG_FIXED);
-	record_write(seg, lane->cursor, stoai_log_head(STOAI_LOG_NEXT, 0, off),
-		NULL, 0, STOAI_LOG_FIXED);
+	record_write(seg, off, stoai_log_head(STOAI_LOG_LINK, 0, at), NULL, 0,
+		STOAI_LOG_FIXED);
+	record_write(seg, at, stoai_log_head(STOAI_LOG_NEXT, 0, off), NULL, 0,
+		STOAI_LOG_FIXED);
 	seat->chunk[seat->chunks++] = off;
 	seat->log_end = off + stoai_heap_usable(seg, off);
 	a64_store_kill(&lane->cursor, off + STOAI_LOG_FIXED);
@@ -97,15 +108,16 @@ stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
 	uint64_t bytes_size =
 		kind == STOAI_LOG_SAVE ? stoai_align_up(length, 8) : 0;
 	uint64_t size = STOAI_LOG_FIXED + bytes_size;
-	uint64_t at = seat->lane->cursor;
+	uint64_t at = a64_load_relaxed(&seat->lane->cursor);
 
 	/* room for a NEXT stays behind every record */
-	if (stoai_unlikely(at + size + STOAI_LOG_FIXED > seat->log_end)) {
+	if (stoai_unlikely(at + size + STOAI_LOG_FIXED > seat->log_end ||
+			   at > seat->log_end || at % 8)) {
 		int rc = chunk_add(seat, size);
 
 		if (rc)
 			return rc;
-		at = seat->lane->cursor;
+		at = seat->chunk[seat->chunks - 1] + STOAI_LOG_FIXED;
 	}
 	record_write(seat->seg, at, stoai_log_head(kind, length, off), bytes,
 		bytes_size ? length : 0, size);
@@ -141,17 +153,8 @@ log_place(stoa_segment *seg, uint32_t slot, uint64_t from, uint64_t size)
 	       stoai_in_heap(seg, from, size);
 }
 
-static int
-log_damaged(stoa_segment *seg, uint32_t slot, uint64_t at)
-{
-	return stoai_error(-EBADMSG,
-		"%s: damaged: the log of slot %u makes no sense at %#llx",
-		stoai_name(seg), slot, (unsigned long long)at);
-}
-
-/* More records than fit into the segment: a walk that goes round. */
-static uint64_t
-walk_limit(stoa_segment *seg)
+uint64_t
+stoai_lane_limit(stoa_segment *seg)
 {
 	return stoai_committed(seg) / STOAI_LOG_FIXED;
 }
@@ -230,7 +233,7 @@ int
 stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
-	uint64_t left = walk_limit(seg), cursor;
+	uint64_t left = stoai_lane_limit(seg), cursor;
 
 	while ((cursor = a64_load_relaxed(&lane->cursor)) != mark) {
 		uint64_t head = 0, size = 0;
@@ -252,9 +255,8 @@ stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark)
 	return 0;
 }
 
-/* The record that begins at `at`: its head, and where the next one begins. */
-static int
-record_at(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
+int
+stoai_lane_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
 	uint64_t *next)
 {
 	uint64_t length;
@@ -276,11 +278,11 @@ record_at(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
 static int
 each_wake(stoa_segment *seg, uint32_t slot, uint64_t end, bool mark)
 {
-	uint64_t at = stoai_log_start(seg, slot), left = walk_limit(seg);
+	uint64_t at = stoai_log_start(seg, slot), left = stoai_lane_limit(seg);
 
 	while (at != end) {
 		uint64_t head = 0, next = 0, off;
-		int rc = record_at(seg, slot, at, &head, &next);
+		int rc = stoai_lane_record(seg, slot, at, &head, &next);
 		bool all = (head >> 44 & 0xffff) != 1;
 
 		if (!rc && !left--)
@@ -306,11 +308,12 @@ static int
 finish_frees(stoa_segment *seg, uint32_t slot, uint64_t end)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
-	uint64_t at = a64_load_relaxed(&lane->done), left = walk_limit(seg);
+	uint64_t at = a64_load_relaxed(&lane->done),
+		 left = stoai_lane_limit(seg);
 
 	while (at != end) {
 		uint64_t head, next;
-		int rc = record_at(seg, slot, at, &head, &next);
+		int rc = stoai_lane_record(seg, slot, at, &head, &next);
 
 		if (!rc && !left--)
 			rc = log_damaged(seg, slot, at);

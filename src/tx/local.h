@@ -27,6 +27,14 @@ int stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark);
 int stoai_lane_signal(stoa_segment *seg, uint32_t slot, bool wakes);
 /* A signalled one, no lock held: wake, then free; then it is open and empty. */
 int stoai_lane_finish(stoa_segment *seg, uint32_t slot, bool wakes);
+/*
+ * The record that begins at `at`, in any lane: its head, and where the next one
+ * begins. 0, or -EBADMSG: no record can lie there.
+ */
+int stoai_lane_record(stoa_segment *seg, uint32_t slot, uint64_t at,
+	uint64_t *head, uint64_t *next);
+/* More records than fit into the segment: a walk that goes round. */
+uint64_t stoai_lane_limit(stoa_segment *seg);
 /* Own seat: the chunks that the cursor has left behind are free again. */
 void stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks);
 

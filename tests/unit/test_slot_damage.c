@@ -47,6 +47,13 @@ setup(void **state)
 }
 
 static int
+setup_checked(void **state)
+{
+	(void)state;
+	return open_with(STOA_CHECKED);
+}
+
+static int
 teardown(void **state)
 {
 	(void)state;
@@ -210,7 +217,62 @@ read_only_while_nobody_writes(void **state)
 	stoa_segment_close(ro);
 }
 
+/* ---- the log of the thread's own lane ---- */
+
+static void
+cursor_leads_elsewhere(void **state)
+{
+	const uint64_t to[] = {UINT64_MAX, UINT64_MAX - 7, UINT64_C(1) << 63,
+		seg->size, seg->size + 8, 4, 12345};
+
+	(void)state;
+	for (size_t i = 0; i < STOAI_COUNT(to); i++) {
+		STOA_TX(tx, seg);
+		struct stoai_lane *lane = stoai_lane_at(seg, 0);
+		uint64_t was = lane->cursor;
+
+		lane->cursor = to[i];
+		STOA_SET(tx, p->a, 7);
+		assert_int_equal(stoa_tx_error(tx), -EBADMSG);
+		lane->cursor = was;
+		assert_int_equal(stoa_tx_commit(tx), -EBADMSG);
+	}
+	assert_int_equal(p->a, 0);
+	assert_sound();
+}
+
+/* Checked mode walks the log: not for ever, and not out of it. */
+static void
+checked_log_goes_round(void **state)
+{
+	uint64_t start = stoai_log_start(seg, 0);
+
+	(void)state;
+	STOA_TX(tx, seg);
+	STOA_SET(tx, p->a, 7);
+	*(uint64_t *)stoai_at(seg, start) =
+		stoai_log_head(STOAI_LOG_NEXT, 0, start);
+	assert_true(stoa_tx_commit(tx) < 0);
+}
+
+static void
+checked_heap_ends_beyond(void **state)
+{
+	struct stoai_header *h = stoai_header(seg);
+	uint64_t was = h->committed;
+
+	(void)state;
+	h->committed = seg->size;
+	assert_int_equal(STOA_DO(tx, seg, STOA_SET(tx, p->a, 7)), 0);
+	h->committed = 0;
+	(void)!STOA_DO(tx, seg, STOA_SET(tx, p->a, 8));
+	h->committed = was;
+	assert_sound();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define TEST_CHECKED(f) \
+ cmocka_unit_test_setup_teardown(f, setup_checked, teardown)
 
 int
 main(int argc, char **argv)
@@ -221,6 +283,9 @@ main(int argc, char **argv)
 		TEST(word_names_myself),
 		TEST(word_names_a_free_slot),
 		TEST(read_only_while_nobody_writes),
+		TEST(cursor_leads_elsewhere),
+		TEST_CHECKED(checked_log_goes_round),
+		TEST_CHECKED(checked_heap_ends_beyond),
 	};
 
 	if (argc > 1)
