@@ -29,6 +29,16 @@
 #include "segment/token.h"
 #include "segment/upper.h"
 
+/* Whoever asks for what it holds must be told, or would wait for it for ever. */
+static void
+damage_tell(stoa_segment *seg)
+{
+	uint32_t *flags = &stoai_header(seg)->flags;
+
+	if (!(a32_load_relaxed(flags) & STOAI_SEGMENT_DAMAGED))
+		a32_fetch_or_seq_cst(flags, STOAI_SEGMENT_DAMAGED);
+}
+
 /* The error text says why; it becomes part of the text. */
 static int
 quarantine(stoa_segment *seg, uint32_t index)
@@ -36,7 +46,7 @@ quarantine(stoa_segment *seg, uint32_t index)
 	struct stoai_slot *slot = stoai_slot_at(seg, index);
 
 	a32_store_kill(&slot->tries, STOAI_TRIES_MAX + 1);
-	a32_fetch_or_seq_cst(&stoai_header(seg)->flags, STOAI_SEGMENT_DAMAGED);
+	damage_tell(seg); /* killed before it: stoai_recover says so again */
 	return stoai_error_in(-ENOTRECOVERABLE,
 		"%s: slot %u (pid %u) cannot be recovered and is quarantined; "
 		"what it locked stays locked",
@@ -132,10 +142,13 @@ stoai_recover(stoa_segment *seg, uint32_t index)
 	uint32_t token = a32_load_acquire(word);
 	int rc = 0;
 
-	if (!stoai_token_dead(token) ||
-		a32_load_relaxed(&stoai_slot_at(seg, index)->tries) >
-			STOAI_TRIES_MAX)
+	if (!stoai_token_dead(token))
 		return 0;
+	if (a32_load_relaxed(&stoai_slot_at(seg, index)->tries) >
+		STOAI_TRIES_MAX) {
+		damage_tell(seg);
+		return 0;
+	}
 	pthread_mutex_lock(&seg->claims);
 	/* a thread of our own that ended without a trace: its byte is ours still */
 	if (stoai_slot_is_mine(seg, index) &&
