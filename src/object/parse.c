@@ -180,8 +180,9 @@ stoai_parse(const char *text, size_t size, struct stoai_parsed **ret)
 		c.failed = true;
 	if (c.failed || c.at != c.end) {
 		free(p);
-		return stoai_error(
-			-EBADMSG, "a stored type cannot be read: %.80s", text);
+		return stoai_error(-EBADMSG,
+			"a stored type cannot be read: %.*s",
+			(int)stoai_min(size, 80), text);
 	}
 	*ret = p;
 	return 0;

@@ -212,9 +212,11 @@ load_record(struct load *l, struct load_item *item)
 	text[text_size] = '\0';
 	rc = stoai_parse(text, text_size, &item->parsed);
 	free(text);
-	if (!rc && item->parsed->target_count != n)
+	if (!rc && item->parsed->target_count != n) {
 		rc = stoai_error(-EBADMSG, "it names %u types, %u are given",
 			item->parsed->target_count, n);
+		free(item->parsed); /* no item yet, so nobody else does */
+	}
 	return rc ? load_failed(l, item->id, rc) : 0;
 }
 

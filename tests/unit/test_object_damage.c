@@ -3,6 +3,7 @@
  * Damage: each invariant of the index broken by hand, blocks with two owners, and
  * every byte of every block of a small segment.
  */
+#include "object/parse.h"
 #include "object_fixture.h"
 
 /* ---- damage ---- */
@@ -149,10 +150,6 @@ damage_of_stored_types(void **state)
 	assert_sound();
 }
 
-enum {
-	PLACES = 256
-};
-
 static void
 some_of_each(void)
 {
@@ -169,6 +166,55 @@ some_of_each(void)
 					 "fits inside")),
 		0);
 }
+
+/* It parses, and names no type, where one is given. */
+static void
+stored_type_with_too_many_targets(void **state)
+{
+	const quote *q = NULL;
+	struct stoai_root *root;
+	struct stoai_stored_type *s;
+	char was[256];
+	uint64_t size;
+
+	(void)state;
+	assert_int_equal(stoa_object_open(seg, "a", quote, &q), 0);
+	root = stoai_at(seg, stoai_header(seg)->root_off);
+	s = stoai_at(seg, root->types);
+	size = sizeof *s + 8 + s->text_size;
+	assert_in_range(size, 1, sizeof was);
+	assert_true(stoai_heap_usable(seg, root->types) >= size);
+	memcpy(was, s, size);
+	memmove((char *)s + sizeof *s + 8, (char *)s + sizeof *s, s->text_size);
+	s->target_count = 1;
+	assert_damaged("it names 0 types, 1 are given");
+	memcpy(s, was, size);
+	assert_sound();
+}
+
+/* Nothing stands behind a text. */
+static void
+type_text_is_bounded(void **state)
+{
+	static const char *const all[] = {
+		"\n", "nothing\n", "struct a\n", "struct a 8 8\nb u64 0\n"};
+
+	(void)state;
+	for (size_t i = 0; i < STOAI_COUNT(all); i++) {
+		struct stoai_parsed *parsed = NULL;
+		size_t size = strlen(all[i]);
+		char *text = malloc(size);
+
+		assert_non_null(text);
+		memcpy(text, all[i], size);
+		assert_int_equal(stoai_parse(text, size, &parsed), -EBADMSG);
+		free(text);
+	}
+}
+
+enum {
+	PLACES = 256
+};
 
 /*
  * Each byte of each block, to several values; a fresh mapping each time, so that
@@ -320,6 +366,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		TEST(damage_by_invariant),
 		TEST(damage_of_stored_types),
+		TEST(stored_type_with_too_many_targets),
+		TEST(type_text_is_bounded),
 		TEST(every_byte_damaged),
 		TEST(damaged_index_changed),
 		TEST(owned_twice),
