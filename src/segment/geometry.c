@@ -199,7 +199,8 @@ stoai_geometry_check(const struct stoai_header *h, const char *name, bool write)
 		h->reserve <= h->heap_off ||
 		lay_out(&want, h->reserve - h->heap_off) ||
 		memcmp(&want, h, offsetof(struct stoai_header, pad1)) != 0 ||
-		h->root_off < h->heap_off || h->root_off >= h->reserve)
+		h->root_off < h->heap_off || h->root_off >= h->reserve ||
+		h->root_off % 16)
 		return stoai_error(-EBADMSG,
 			"%s: damaged: the header's layout contradicts itself",
 			name);

@@ -5,6 +5,7 @@
  */
 #include "object/parse.h"
 #include "object_fixture.h"
+#include "segment/geometry.h"
 
 /* ---- damage ---- */
 
@@ -212,6 +213,64 @@ type_text_is_bounded(void **state)
 	}
 }
 
+/* Where no value can lie a reference leads nowhere. */
+static void
+references_not_aligned(void **state)
+{
+	const list *l = NULL;
+	const shelf *s = NULL;
+	uint64_t *link, box, *table;
+	size_t at;
+
+	(void)state;
+	some_of_each();
+	assert_int_equal(stoa_object_open(seg, "list", list, &l), 0);
+	assert_int_equal(stoa_object_open(seg, "shelf", shelf, &s), 0);
+	link = (uint64_t *)(uintptr_t)&l->first.ref.off;
+	*link += 4;
+	{
+		STOA_READ(rd, seg);
+		assert_null(stoa_get(rd, l->first));
+		assert_int_equal(stoa_tx_error(rd), -EBADMSG);
+	}
+	*link -= 4;
+	{
+		STOA_READ(rd, seg);
+		box = stoai_off(seg, books_get(rd, &s->by_name, "b"));
+		assert_true(box != 0);
+	}
+	table = stoai_at(
+		seg, s->by_name.core_.table_ & ((UINT64_C(1) << 56) - 1));
+	for (at = 0; table[at] != box; at++)
+		;
+	table[at] += 4;
+	{
+		STOA_READ(rd, seg);
+		assert_null(books_get(rd, &s->by_name, "b"));
+		assert_int_equal(stoa_tx_error(rd), -EBADMSG);
+	}
+	table[at] -= 4;
+	assert_sound();
+}
+
+static void
+root_not_aligned(void **state)
+{
+	struct stoai_header *h = stoai_header(seg);
+	stoa_segment *ro = NULL;
+
+	(void)state;
+	h->root_off += 4;
+	h->sum = stoai_geometry_sum(h);
+	assert_int_equal(
+		stoa_segment_open(NULL, STOA_RDONLY,
+			STOA_SEGMENT_OPTIONS(.fd = stoa_segment_fd(seg)), &ro),
+		-EBADMSG);
+	h->root_off -= 4;
+	h->sum = stoai_geometry_sum(h);
+	assert_sound();
+}
+
 enum {
 	PLACES = 256
 };
@@ -368,6 +427,8 @@ main(int argc, char **argv)
 		TEST(damage_of_stored_types),
 		TEST(stored_type_with_too_many_targets),
 		TEST(type_text_is_bounded),
+		TEST(references_not_aligned),
+		TEST(root_not_aligned),
 		TEST(every_byte_damaged),
 		TEST(damaged_index_changed),
 		TEST(owned_twice),

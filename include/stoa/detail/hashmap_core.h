@@ -249,6 +249,8 @@ STOA_CORE_ const void *stoa_slot_val_(const stoa_tx *rd, const stoa_shape_ *s, c
 		stoa_ref ref;
 
 		__builtin_memcpy(&ref, slot + s->val_off, sizeof ref);
+		if (ref.off & 15) /* no block begins there: stoa_at says so */
+			ref.off = UINT64_MAX;
 		return stoa_at(rd, ref, s->box_size);
 	}
 	return slot + s->val_off;
