@@ -65,6 +65,17 @@ check_name(struct index_check *c, const struct stoai_entry *e)
 	return true;
 }
 
+/* What the index stands on is a block of its own, with room for it. */
+static bool
+check_room(const stoa_tx *rd, const char *what, uint64_t off, uint64_t size)
+{
+	if (stoa_tx_error(rd) || stoai_heap_usable(rd->seg, off) >= size)
+		return !stoa_tx_error(rd);
+	(void)stoai_tx_damaged(rd, "%s at %#llx: no block of %llu bytes", what,
+		(unsigned long long)off, (unsigned long long)size);
+	return false;
+}
+
 /* I2, I4 */
 static bool
 check_entry(void *user, uint64_t off, const struct stoai_entry *e)
@@ -74,6 +85,9 @@ check_entry(void *user, uint64_t off, const struct stoai_entry *e)
 	uint64_t data = a64_load_relaxed(&e->data), found;
 	const stoa_type *type;
 
+	if (!check_room(
+		    rd, "object I2: an entry", off, sizeof *e + e->name_size))
+		return false;
 	found = stoai_index_find(rd, e->name, e->name_size);
 	if (!stoa_tx_error(rd) && found != off)
 		(void)stoai_tx_damaged(rd,
@@ -100,6 +114,9 @@ check_stored(void *user, uint64_t off, const struct stoai_stored_type *s)
 	enum stoai_offsets_result is = stoai_offsets_add(&c->ids, s->id);
 
 	c->stored++;
+	if (!check_room(c->rd, "object I5: the type stored", off,
+		    sizeof *s + UINT64_C(8) * s->target_count + s->text_size))
+		return false;
 	if (is == STOAI_OFFSETS_NOMEM)
 		(void)stoai_tx_fail(
 			c->rd, stoai_error(-ENOMEM, "out of memory"));
@@ -111,11 +128,20 @@ check_stored(void *user, uint64_t off, const struct stoai_stored_type *s)
 	return !stoa_tx_error(c->rd);
 }
 
+/* I1, I3 */
 static void
 check_counts(const struct index_check *c)
 {
 	const struct stoai_root *root = stoai_root(c->rd);
 
+	if (root && (!check_room(c->rd, "object I1: the root",
+			     stoai_off(c->rd->seg, root), sizeof *root) ||
+			    (root->bucket_count &&
+				    !check_room(c->rd, "object I1: the buckets",
+					    root->buckets,
+					    root->bucket_count *
+						    sizeof(uint64_t)))))
+		return;
 	if (root && !stoa_tx_error(c->rd) &&
 		(root->count != c->count || root->type_count != c->stored))
 		(void)stoai_tx_damaged(c->rd,

@@ -116,6 +116,13 @@ buckets_read(
 	b->count = a64_load_relaxed(&root->bucket_count);
 	b->entries = a64_load_relaxed(&root->count);
 	b->first = NULL;
+	/* each is a block: more than fit in the heap would be walked for long */
+	if (b->entries >
+		stoai_committed(rd->seg) / sizeof(struct stoai_entry)) {
+		(void)stoai_tx_damaged(rd, "object I3: %llu objects",
+			(unsigned long long)b->entries);
+		return false;
+	}
 	if (!b->count)
 		return false;
 	if (stoai_is_pow2(b->count) && b->count <= rd->seg->size / 8)

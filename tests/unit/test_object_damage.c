@@ -6,6 +6,7 @@
 #include "object/parse.h"
 #include "object_fixture.h"
 #include "segment/geometry.h"
+#include <time.h>
 
 /* ---- damage ---- */
 
@@ -211,6 +212,53 @@ type_text_is_bounded(void **state)
 		assert_int_equal(stoai_parse(text, size, &parsed), -EBADMSG);
 		free(text);
 	}
+}
+
+/* What the index stands on has room in its own block. */
+static void
+index_in_small_blocks(void **state)
+{
+	const quote *q = NULL;
+	struct stoai_root *root;
+	uint64_t was;
+
+	(void)state;
+	assert_int_equal(stoa_object_open(seg, "a", quote, &q), 0);
+	root = stoai_at(seg, stoai_header(seg)->root_off);
+	was = root->buckets;
+	root->buckets = stoai_off(seg, q);
+	root->count = 0;
+	assert_damaged("object I1: the buckets");
+	root->buckets = was;
+	root->count = 1;
+	assert_sound();
+}
+
+/* A circle is walked as often as there are objects: no more than there can be. */
+static void
+index_goes_round(void **state)
+{
+	const quote *q = NULL;
+	struct stoai_root *root;
+	struct stoai_entry *e;
+	clock_t began = clock();
+
+	(void)state;
+	assert_int_equal(stoa_object_open(seg, "a", quote, &q), 0);
+	root = stoai_at(seg, stoai_header(seg)->root_off);
+	{
+		STOA_READ(rd, seg);
+		e = stoai_at(seg, stoai_index_find(rd, "a", 1));
+	}
+	root->count = UINT64_C(1) << 40;
+	e->next = stoai_off(seg, e);
+	assert_damaged("object I3");
+	assert_int_equal(
+		STOA_DO(tx, seg, (void)stoa_object_destroy(tx, "b")), -EBADMSG);
+	root->count = 1;
+	e->next = 0;
+	assert_true(clock() - began < 2 * CLOCKS_PER_SEC);
+	assert_sound();
 }
 
 /* Where no value can lie a reference leads nowhere. */
@@ -427,6 +475,8 @@ main(int argc, char **argv)
 		TEST(damage_of_stored_types),
 		TEST(stored_type_with_too_many_targets),
 		TEST(type_text_is_bounded),
+		TEST(index_in_small_blocks),
+		TEST(index_goes_round),
 		TEST(references_not_aligned),
 		TEST(root_not_aligned),
 		TEST(every_byte_damaged),
