@@ -148,7 +148,7 @@ stoai_kill_copy(void *to, const void *from, size_t size)
 {
 	STOAI_STEP_(to, size, true);
 	stoai_kill_fence();
-	memcpy(to, from, size);
+	memmove(to, from, size);
 	stoai_kill_fence();
 }
 

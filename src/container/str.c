@@ -141,8 +141,8 @@ str_block(stoa_tx *tx, uint64_t room, const struct stoai_string *first,
 	if (!block)
 		return false;
 	if (first)
-		memcpy(block, first->at, first->size);
-	memcpy(block + (first ? first->size : 0), text, size);
+		memmove(block, first->at, first->size);
+	memmove(block + (first ? first->size : 0), text, size);
 	word[0] = stoai_off(tx->seg, block);
 	word[1] = (first ? first->size : 0) + size;
 	block[word[1]] = '\0';

@@ -70,7 +70,7 @@ table_move_slots(
 			if (!stoai_map_slot_key(tx, from, slot, &k))
 				return false;
 			i = table_free_slot(to, k.hash);
-			memcpy(stoai_mutable(stoa_slot_at_(to->table, c, i)),
+			memmove(stoai_mutable(stoa_slot_at_(to->table, c, i)),
 				slot, c->slot_size);
 			*(unsigned char *)stoai_mutable(
 				stoa_control_at_(to->table, c, i)) =

@@ -204,8 +204,8 @@ vec_rebuild(stoa_tx *tx, struct stoai_vec *v, uint64_t capacity, uint64_t i,
 	if (!block)
 		return false;
 	if (v->count) {
-		memcpy(block, v->data, i * size);
-		memcpy(block + (i + gap) * size, vec_slot(v, i),
+		memmove(block, v->data, i * size);
+		memmove(block + (i + gap) * size, vec_slot(v, i),
 			(v->count - i) * size);
 	}
 	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
