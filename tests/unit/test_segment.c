@@ -514,19 +514,26 @@ clean_is_said_by_the_last(void **state)
 	assert_int_equal(stoa_segment_unlink(path, STOA_FILE, NULL), 0);
 }
 
+struct sitter {
+	stoa_segment *seg;
+	pthread_barrier_t attached, leave;
+};
+
 static void *
 attach_and_wait(void *p)
 {
-	stoa_segment *seg = p;
+	struct sitter *s = p;
 
-	assert_int_equal(stoa_segment_attach(seg), 0);
-	usleep(200000);
+	assert_int_equal(stoa_segment_attach(s->seg), 0);
+	pthread_barrier_wait(&s->attached);
+	pthread_barrier_wait(&s->leave);
 	return NULL; /* detached by the end of the thread */
 }
 
 static void
 slots_run_out(void **state)
 {
+	struct sitter s = {NULL};
 	stoa_segment *seg = NULL;
 	stoa_segment_stat st;
 	pthread_t t[4];
@@ -535,9 +542,12 @@ slots_run_out(void **state)
 	assert_int_equal(stoa_segment_open(NULL, STOA_CREATE,
 				 STOA_SEGMENT_OPTIONS(.threads = 4), &seg),
 		0);
+	s.seg = seg;
+	pthread_barrier_init(&s.attached, NULL, 5);
+	pthread_barrier_init(&s.leave, NULL, 5);
 	for (int i = 0; i < 4; i++)
-		pthread_create(&t[i], NULL, attach_and_wait, seg);
-	usleep(100000);
+		pthread_create(&t[i], NULL, attach_and_wait, &s);
+	pthread_barrier_wait(&s.attached);
 	assert_int_equal(stoa_segment_attach(seg), -EUSERS);
 	assert_int_equal(
 		stoa_segment_attach_until(seg, stoa_in_ms(10)), -ETIMEDOUT);
@@ -545,6 +555,7 @@ slots_run_out(void **state)
 		STOA_TX(tx, seg);
 		assert_int_equal(stoa_tx_commit(tx), -EUSERS);
 	}
+	pthread_barrier_wait(&s.leave);
 	assert_int_equal(stoa_segment_attach_until(seg, stoa_in_ms(5000)), 0);
 	for (int i = 0; i < 4; i++)
 		pthread_join(t[i], NULL);
