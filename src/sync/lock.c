@@ -28,6 +28,13 @@
 #include "os/os.h"
 #include "sync/word.h"
 
+/* Of a lock, which is never NULL; gcc -O3 would follow stoai_off's question. */
+static uint64_t
+lock_off(const stoa_segment *seg, const void *lock)
+{
+	return (uint64_t)((const char *)lock - seg->base);
+}
+
 static uint64_t
 reader_bit(const struct stoai_seat *seat)
 {
@@ -42,7 +49,7 @@ reader_wait(struct stoai_seat *seat, stoa_rwlock *l, uint32_t s,
 	uint64_t deadline, uint64_t *tick)
 {
 	stoa_segment *seg = seat->seg;
-	uint64_t off = stoai_off(seg, l);
+	uint64_t off = lock_off(seg, l);
 
 	for (;;) {
 		uint32_t left = a32_load_seq_cst(&l->left_), owner = s;
@@ -140,7 +147,7 @@ write_unlock(stoa_rwlock *l)
 static void
 read_leave(stoa_segment *seg, uint64_t *entry, stoa_rwlock *l)
 {
-	a64_exchange_seq_cst(entry, stoai_off(seg, l) | STOAI_HELD_LEAVING);
+	a64_exchange_seq_cst(entry, lock_off(seg, l) | STOAI_HELD_LEAVING);
 	if (stoai_unlikely(a32_load_seq_cst(&l->word_) != 0)) {
 		a32_fetch_add_seq_cst(&l->left_, 1);
 		(void)stoai_os_futex_wake(&l->left_, UINT32_MAX);
@@ -167,7 +174,7 @@ static int
 read_lock_behind(struct stoai_seat *seat, uint64_t *entry, stoa_rwlock *l,
 	uint64_t deadline)
 {
-	uint64_t off = stoai_off(seat->seg, l);
+	uint64_t off = lock_off(seat->seg, l);
 	int rc;
 
 	intend(seat, entry, off | STOAI_HELD_EXCLUSIVE);
@@ -190,8 +197,7 @@ read_lock(struct stoai_seat *seat, uint64_t *entry, stoa_rwlock *l,
 	uint64_t bit = reader_bit(seat);
 
 	/* I2: listed first, then the word: free, so no writer is past its wait */
-	a64_exchange_seq_cst(
-		entry, stoai_off(seat->seg, l) | STOAI_HELD_SHARED);
+	a64_exchange_seq_cst(entry, lock_off(seat->seg, l) | STOAI_HELD_SHARED);
 	for (;;) {
 		if (stoai_unlikely(a32_load_seq_cst(&l->word_) &
 				   ~STOAI_WORD_WAITERS)) {
@@ -240,7 +246,7 @@ int
 stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
 	uint64_t deadline, enum stoai_lock_user user)
 {
-	uint64_t off = stoai_off(seat->seg, lock), *entry;
+	uint64_t off = lock_off(seat->seg, lock), *entry;
 	uint32_t k = entry_find(seat, off);
 	uint32_t usable = (1u << (STOAI_HELD_USER + user)) - 1;
 	int rc;
@@ -297,7 +303,7 @@ entry_unlock(struct stoai_seat *seat, uint32_t k)
 void
 stoai_unlock(struct stoai_seat *seat, void *lock)
 {
-	uint32_t k = entry_find(seat, stoai_off(seat->seg, lock));
+	uint32_t k = entry_find(seat, lock_off(seat->seg, lock));
 
 	STOA_ASSERT(k != UINT32_MAX);
 	if (k == UINT32_MAX || seat->depth[k] == UINT16_MAX)
@@ -320,7 +326,7 @@ stoai_unlock_all(struct stoai_seat *seat)
 unsigned
 stoai_lock_held(const struct stoai_seat *seat, const void *lock)
 {
-	uint32_t k = entry_find(seat, stoai_off(seat->seg, lock));
+	uint32_t k = entry_find(seat, lock_off(seat->seg, lock));
 
 	return k == UINT32_MAX
 		       ? 0

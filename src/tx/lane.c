@@ -312,7 +312,7 @@ finish_frees(stoa_segment *seg, uint32_t slot, uint64_t end)
 		 left = stoai_lane_limit(seg);
 
 	while (at != end) {
-		uint64_t head, next;
+		uint64_t head = 0, next = 0;
 		int rc = stoai_lane_record(seg, slot, at, &head, &next);
 
 		if (!rc && !left--)
