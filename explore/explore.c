@@ -37,6 +37,7 @@ static const char *const phase_names[] = {
 	[STOAI_PHASE_NESTED] = "inside recovery",
 	[STOAI_PHASE_SURVIVOR] = "survivor first",
 	[STOAI_PHASE_PAIRS] = "two dead",
+	[STOAI_PHASE_INTERLEAVE] = "interleaved",
 };
 
 static const char *
@@ -72,6 +73,40 @@ other_name(const stoa_explore_case *c, uint32_t other)
 		       : "nobody";
 }
 
+static const char *
+actor_name(const stoa_explore_case *c, uint32_t other)
+{
+	return other == UINT32_MAX ? "op" : other_name(c, other);
+}
+
+/* "behind store 12", as stoai_step_until counts. */
+static void
+stop_text(char *buf, size_t size, const char *before, uint64_t stop)
+{
+	snprintf(buf, size, "%s%s store %llu", before,
+		stop % 2 ? "before" : "behind",
+		(unsigned long long)(stop + 1) / 2);
+}
+
+/* "interleaved, op up to behind store 12 (f (...)), then free and link" */
+static void
+meeting_text(const stoa_explore_case *c, const struct stoai_place *p, char *buf,
+	size_t size)
+{
+	char at[96], stop[40], more[64] = "";
+
+	code_text(at, sizeof at, p->at);
+	stop_text(stop, sizeof stop, "", p->step);
+	if (p->other_stop)
+		stop_text(more, sizeof more, " up to ", p->other_stop);
+	else if (p->dies)
+		stop_text(more, sizeof more, ", the first killed ",
+			p->step + p->dies - 1);
+	snprintf(buf, size, "%s, %s up to %s (%s), then %s%s",
+		phase_names[p->phase], actor_name(c, p->other), stop, at,
+		actor_name(c, p->then), more);
+}
+
 /* "recovery of image 12 (op +340, behind tx_commit (libstoa.so+0x99))" */
 static void
 place_text(const stoa_explore_case *c, const struct stoai_place *p, char *buf,
@@ -82,6 +117,10 @@ place_text(const stoa_explore_case *c, const struct stoai_place *p, char *buf,
 
 	if (p->phase < STOAI_PHASE_RECOVER) {
 		snprintf(buf, size, "%s", phase_names[p->phase]);
+		return;
+	}
+	if (p->phase == STOAI_PHASE_INTERLEAVE) {
+		meeting_text(c, p, buf, size);
 		return;
 	}
 	code_text(at, sizeof at, p->at);

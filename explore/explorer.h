@@ -13,7 +13,8 @@ enum stoai_explore_phase {
 	STOAI_PHASE_RECOVER,
 	STOAI_PHASE_NESTED,
 	STOAI_PHASE_SURVIVOR,
-	STOAI_PHASE_PAIRS
+	STOAI_PHASE_PAIRS,
+	STOAI_PHASE_INTERLEAVE
 };
 
 enum {
@@ -30,7 +31,8 @@ struct stoai_place {
 	uint64_t step;               /* of op, when the image was made */
 	uintptr_t at;                /* program counter then */
 	uintptr_t inner_at;
-	const char *doing; /* constant text */
+	uint64_t other_stop, dies; /* interleaved; 0: never */
+	const char *doing;         /* constant text */
 };
 
 /* Between the child that explores and the parent that watches. */
@@ -100,6 +102,8 @@ void stoai_expect_add(struct stoai_expect *expect, uint64_t state);
 int stoai_explore_child(struct stoai_explorer *x);
 /* pairs.c */
 void stoai_explore_pairs(struct stoai_explorer *x);
+/* interleave.c; 0, or what stoa_explore_run returns */
+int stoai_explore_interleave(struct stoai_explorer *x);
 /* phases.c: begin the next unit of work; false: an earlier child did it. */
 bool stoai_explore_unit(struct stoai_explorer *x,
 	enum stoai_explore_phase phase, uint32_t image, uint32_t other);

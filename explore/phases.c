@@ -10,6 +10,7 @@
  *	           and again with a survivor that acts first
  *	survivor   each image, each of others: acts first, then the death is known
  *	pairs      two dead (pairs.c)
+ *	interleave two that live (interleave.c)
  *
  * Work is cut into units, numbered alike in every child of one exploration. When a
  * unit kills its child, the parent starts another that leaves out all units up to
@@ -343,5 +344,7 @@ stoai_explore_child(struct stoai_explorer *x)
 				survivor_image(x, i, k);
 	if (!(x->flags & STOA_EXPLORE_NO_PAIRS))
 		stoai_explore_pairs(x);
-	return room_left(x);
+	if (!(x->flags & STOA_EXPLORE_NO_INTERLEAVE))
+		rc = stoai_explore_interleave(x);
+	return rc ? rc : room_left(x);
 }

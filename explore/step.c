@@ -9,7 +9,10 @@
  *
  *	         store ──SIGSEGV──▶ open page, TF on ──SIGTRAP──▶ look, close, TF off
  *
- * Both see the same images: nothing but a store changes the segment, and a
+ *	COUNT    like STORES, but nobody looks: before or behind the store with a
+ *	         given number a function is called, which may let another thread run
+ *
+ * The first two see the same images: nothing but a store changes the segment, and a
  * repeated string store traps after each repetition either way. STORES costs two
  * signals a store instead of one an instruction, about a tenth. What it cannot see
  * is a change by the kernel (a hole punched): where those matter, use EACH.
@@ -24,6 +27,7 @@
  */
 #include "explore/step.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
@@ -32,6 +36,7 @@ static struct stoai_stepper *active;
 static bool stepping;
 static char *opened[4]; /* pages open for the instruction that runs */
 static unsigned opened_count;
+static void (*reached)(void); /* COUNT */
 
 #if defined(__x86_64__)
 
@@ -52,6 +57,22 @@ capture(uintptr_t at)
 		active->watch->beat++; /* I2 */
 }
 
+/* COUNT: is it here that the function is to be called? */
+static bool
+is_reached(uint64_t now)
+{
+	return active->how == STOAI_STEP_COUNT && now == active->until;
+}
+
+static void
+reach(void)
+{
+	void (*f)(void) = reached;
+
+	stoai_step_until(active, 0, NULL);
+	f();
+}
+
 static void
 on_trap(int number, siginfo_t *info, void *context)
 {
@@ -65,12 +86,18 @@ on_trap(int number, siginfo_t *info, void *context)
 		return;
 	}
 	active->steps++;
+	if (is_reached(2 * active->steps)) {
+		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+		reach();
+		return;
+	}
 	if (active->how == STOAI_STEP_EACH) {
 		if (stoai_view_differs(active->view))
 			capture((uintptr_t)regs[REG_RIP]);
 		return;
 	}
-	capture((uintptr_t)regs[REG_RIP]);
+	if (active->how == STOAI_STEP_STORES)
+		capture((uintptr_t)regs[REG_RIP]);
 	while (opened_count)
 		(void)mprotect(
 			opened[--opened_count], STOAI_IMAGE_PAGE, PROT_READ);
@@ -84,7 +111,7 @@ closed_page(const siginfo_t *info, const greg_t *regs)
 	const stoa_segment *seg = active->view->seg;
 	uintptr_t on = (uintptr_t)info->si_addr, base = (uintptr_t)seg->base;
 
-	if (!stepping || active->how != STOAI_STEP_STORES ||
+	if (!stepping || active->how == STOAI_STEP_EACH ||
 		!(regs[REG_ERR] & FAULT_IS_WRITE) || on < base ||
 		on >= base + seg->size ||
 		opened_count == sizeof opened / sizeof opened[0])
@@ -99,6 +126,10 @@ on_fault(int number, siginfo_t *info, void *context)
 	char *page = number == SIGSEGV ? closed_page(info, regs) : NULL;
 	struct sigaction fatal = {.sa_handler = SIG_DFL};
 
+	if (page && is_reached(2 * active->steps + 1)) {
+		reach();
+		return; /* and the store is made */
+	}
 	if (page && !mprotect(page, STOAI_IMAGE_PAGE, PROT_READ | PROT_WRITE)) {
 		opened[opened_count++] = page;
 		regs[REG_EFL] |= TRAP_FLAG;
@@ -198,7 +229,32 @@ stoai_step(struct stoai_stepper *stepper, struct stoai_images *images,
 	return rc;
 }
 
+void
+stoai_step_until(struct stoai_stepper *stepper, uint64_t until, void (*f)(void))
+{
+	const struct stoai_view *view = stepper->view;
+	size_t size = view->pages * (size_t)STOAI_IMAGE_PAGE;
+
+	if (!until && !stepping)
+		return;
+	stepper->how = STOAI_STEP_COUNT;
+	stepper->steps = 0;
+	stepper->until = until;
+	reached = f;
+	opened_count = 0;
+	stepping = until != 0;
+	if (mprotect(view->seg->base, size,
+		    until ? PROT_READ : PROT_READ | PROT_WRITE))
+		abort(); /* it is the explorer's own mapping */
+}
+
 #else
+
+void
+stoai_step_until(struct stoai_stepper *stepper, uint64_t until, void (*f)(void))
+{
+	(void)stepper, (void)until, (void)f;
+}
 
 int
 stoai_step_begin(struct stoai_stepper *stepper)

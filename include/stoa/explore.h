@@ -30,10 +30,18 @@
  *	dies second       after any image of a second op on top; both are recovered,
  *	                  in both orders
  *
+ * And nobody dies: op stops at each image, another process runs op or one of
+ * `others` to its end, or until it would have to wait for op; op goes on. Both must
+ * end as if one had come after the other. The same with the roles changed; with the
+ * other one stopped in its turn; and with op killed while the other one waits.
+ *
  * Unused log memory and free heap memory are filled with garbage before op, so
  * that bytes left by an earlier run cannot hide a mistake. A recovery that
  * crashes or hangs is a failure of that image: all of it happens in a child
  * process that is watched.
+ *
+ * op, prepare and others may run in another thread than setup, with a handle of the
+ * segment that is not setup's; never two at the same time.
  *
  * Guarantees: deterministic for a deterministic case. Linux on x86-64; elsewhere
  * -ENOTSUP. Not for programs whose other threads use the segment.
@@ -90,14 +98,17 @@ enum { /* flags of stoa_explore_run */
 	STOA_EXPLORE_NO_SURVIVOR = 1 << 1, /* no survivor that acts first */
 	STOA_EXPLORE_NO_PAIRS    = 1 << 2, /* no second death */
 	STOA_EXPLORE_NO_POISON   = 1 << 3, /* leave unused bytes as they are */
-	STOA_EXPLORE_ALL_PAIRS   = 1 << 4, /* every pair of images: minutes */
+	STOA_EXPLORE_ALL_PAIRS   = 1 << 4, /* every pair of images, every stop of two
+	                                      that live: minutes */
 	STOA_EXPLORE_SAMPLE      = 1 << 5, /* inside recovery: of every fourth image */
 	STOA_EXPLORE_STEP_ALL    = 1 << 6, /* single step recovery too, instead of
 	                                      trapping its stores: slower, same images */
 	STOA_EXPLORE_FILE        = 1 << 7, /* the segment is in a file of tmpfs, so it
 	                                      grows and is trimmed like one */
-	STOA_EXPLORE_LOOSE       = 1 << 8  /* op's result and state after a recovery
+	STOA_EXPLORE_LOOSE       = 1 << 8, /* op's result and state after a recovery
 	                                      need not be those of the first run */
+	STOA_EXPLORE_NO_INTERLEAVE = 1 << 9 /* no two that live; where prepare leaves
+	                                       locks held */
 };
 
 typedef struct stoa_explore_result {
@@ -106,6 +117,7 @@ typedef struct stoa_explore_result {
 	uint64_t recovery_images; /* distinct ones inside recoveries */
 	uint64_t survivor_runs;   /* of others, before recovery */
 	uint64_t pairs;           /* two dead, each order counted */
+	uint64_t interleaved;     /* runs of two that met */
 	uint64_t failures;
 	char     text[1024];      /* the first failure: what, at which image, where */
 } stoa_explore_result;

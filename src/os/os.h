@@ -45,6 +45,11 @@ enum stoai_os_call {
  * NULL (always, outside tests): no question is asked.
  */
 extern int (*stoai_os_fault)(enum stoai_os_call call);
+/*
+ * Told of each sleep and yield: who pauses like that waits for another thread to go
+ * on. NULL (always, outside the step explorer): nobody is told.
+ */
+extern void (*stoai_os_idle)(void);
 
 /* ---- files ---- */
 enum {

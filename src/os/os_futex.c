@@ -133,11 +133,15 @@ stoai_os_realtime(void)
 	return clock_ns(CLOCK_REALTIME);
 }
 
+void (*stoai_os_idle)(void);
+
 void
 stoai_os_sleep(uint64_t ns)
 {
 	struct timespec t = time_of(ns);
 
+	if (stoai_unlikely(stoai_os_idle != NULL))
+		stoai_os_idle();
 	/* the bare call: glibc's can be cancelled in */
 	(void)syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, NULL);
 }
@@ -145,5 +149,7 @@ stoai_os_sleep(uint64_t ns)
 void
 stoai_os_yield(void)
 {
+	if (stoai_unlikely(stoai_os_idle != NULL))
+		stoai_os_idle();
 	(void)sched_yield();
 }

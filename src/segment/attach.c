@@ -338,6 +338,8 @@ stoai_segment_forget(stoa_segment *seg)
 
 	if (seat)
 		memset(seat, 0, seat_size());
+	if (stoai_self)
+		stoai_self->attaching = 0;
 	memset(seg->mine, 0, sizeof seg->mine);
 	seg->attached = 0;
 	seg->committed = a64_load_relaxed(&stoai_header(seg)->committed);

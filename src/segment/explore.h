@@ -19,8 +19,20 @@ STOA_BEGIN_DECLS
 void stoai_explore_forget(stoa_segment *seg);
 /* The calling thread's slot; UINT32_MAX: none. */
 uint32_t stoai_explore_slot(const stoa_segment *seg);
+/*
+ * Another handle of the same mapping, with nothing in common in this process: what
+ * a second process would have. For one thread, until the process ends.
+ */
+int stoai_explore_twin(const stoa_segment *seg, stoa_segment **ret);
+/*
+ * The process that had this handle is gone, and with it what was locked there: its
+ * mutex, and the owner bytes, which the kernel drops.
+ */
+void stoai_explore_release(stoa_segment *seg);
 /* Asked before each system call of this library: see stoai_os_fault. */
 void stoai_explore_on_call(int (*f)(enum stoai_os_call call));
+/* Told of each sleep and yield: see stoai_os_idle. */
+void stoai_explore_on_idle(void (*f)(void));
 /* stoai_error */
 int stoai_explore_error(int rc, const char *format, ...) STOA_PRINTF_(2, 3);
 

@@ -22,7 +22,7 @@ case_of(int (*op)(stoa_segment *, void *))
 		.state = data_state,
 		.others = data_side_others,
 		.other_count = COUNT(data_side_others),
-		.patience_ms = 500,
+		.patience_ms = 1500,
 		.user = &test};
 }
 
@@ -54,6 +54,7 @@ nothing_wrong(void **unused)
 	assert_int_equal(
 		r.survivor_runs, r.images * c.other_count + r.recovery_images);
 	assert_true(r.pairs > r.images);
+	assert_true(r.interleaved > r.images);
 }
 
 /* Trapping stores and single step find the same images inside recoveries. */
@@ -63,7 +64,7 @@ both_ways_agree(void **unused)
 	stoa_explore_case c = case_of(right);
 	stoa_explore_result stores, each;
 	unsigned flags = STOA_EXPLORE_NO_PAIRS | STOA_EXPLORE_NO_SURVIVOR |
-			 STOA_EXPLORE_SAMPLE;
+			 STOA_EXPLORE_NO_INTERLEAVE | STOA_EXPLORE_SAMPLE;
 
 	(void)unused;
 	assert_int_equal(stoa_explore_run(&c, flags, &stores), 0);
@@ -143,6 +144,137 @@ leak_is_found(void **unused)
 {
 	(void)unused;
 	must_fail(leak, NULL, "stoa_segment_leaked: 1");
+}
+
+/* ---- what only two that live can get wrong ---- */
+
+enum {
+	ONLY_INTERLEAVE = STOA_EXPLORE_NO_NESTED | STOA_EXPLORE_NO_SURVIVOR |
+			  STOA_EXPLORE_NO_PAIRS
+};
+
+/* Every death is harmless, and two that live give something that is wrong. */
+static void
+must_fail_when_two_live(int (*op)(stoa_segment *, void *), const char *text)
+{
+	stoa_explore_case c = case_of(op);
+	stoa_explore_result r;
+
+	assert_int_equal(
+		stoa_explore_run(&c, STOA_EXPLORE_NO_INTERLEAVE, &r), 0);
+	if (r.failures)
+		fail_msg("%s", r.text);
+	assert_int_equal(r.interleaved, 0);
+	assert_int_equal(stoa_explore_run(&c, ONLY_INTERLEAVE, &r), 0);
+	assert_true(r.failures > 0);
+	if (!strstr(r.text, text))
+		fail_msg("\"%s\" is not in \"%s\"", text, r.text);
+}
+
+/* What is read before the lock is had may be old when it is used. */
+static int
+read_too_early(stoa_segment *seg, void *user)
+{
+	const data *d = ((struct test *)user)->d;
+	uint64_t was = d->word[0];
+
+	STOA_TX(tx, seg);
+	STOA_SET(tx, d->word[0], was + 1);
+	return stoa_tx_commit(tx);
+}
+
+static void
+reading_too_early_is_found(void **unused)
+{
+	(void)unused;
+	must_fail_when_two_live(
+		read_too_early, "neither the first before the second");
+}
+
+/* A lock that only its writer takes: the reader sees the half of a change. */
+static int
+half_locked(stoa_segment *seg, void *user)
+{
+	const data *d = ((struct test *)user)->d;
+	uint64_t word[2] = {d->word[0], d->word[1]};
+
+	STOA_TX(tx, seg, &d->lock);
+	STOA_SET(tx, d->word[0], word[0] + 1);
+	STOA_SET(tx, d->word[1], word[1] + 1);
+	return word[0] == word[1] ? stoa_tx_commit(tx)
+				  : stoa_tx_fail(tx, -EDOM);
+}
+
+static void
+half_a_lock_is_found(void **unused)
+{
+	(void)unused;
+	must_fail_when_two_live(half_locked, "results ");
+}
+
+/* Two locks in two orders: one of the two is told, and gives up. */
+static int
+in_both_orders(stoa_segment *seg, void *user)
+{
+	const data *d = ((struct test *)user)->d;
+
+	STOA_TX(tx, seg, &d->lock);
+	if (stoa_tx_lock_mutex(tx, &d->side))
+		return stoa_tx_error(tx);
+	STOA_ADD(tx, d->word[0], 1);
+	return stoa_tx_commit(tx);
+}
+
+static int
+other_order(stoa_segment *seg, void *user)
+{
+	const data *d = ((struct test *)user)->d;
+
+	STOA_TX(tx, seg, &d->side);
+	if (stoa_tx_lock(tx, &d->lock))
+		return stoa_tx_error(tx);
+	STOA_ADD(tx, d->word[1], 1);
+	return stoa_tx_commit(tx);
+}
+
+/* A deadlock is seen by the library, so it ends, and nothing is half done. */
+static void
+deadlock_ends(void **unused)
+{
+	const stoa_explore_op others[] = {{"other order", other_order, false}};
+	stoa_explore_case c = case_of(in_both_orders);
+	stoa_explore_result r;
+
+	(void)unused;
+	c.others = others;
+	c.other_count = 1;
+	assert_int_equal(stoa_explore_run(&c, ONLY_INTERLEAVE, &r), 0);
+	if (r.failures)
+		fail_msg("%s", r.text);
+	assert_true(r.interleaved > 0);
+}
+
+/* A place that one may have as long as it lives: the other waits for ever. */
+static int
+stay(stoa_segment *seg, void *user)
+{
+	const data *d = ((struct test *)user)->d;
+	stoa_owner self;
+
+	STOA_TX(tx, seg);
+	self = stoa_owner_self(tx);
+	while (d->who.slot_ != self.slot_ && stoa_owner_alive(tx, d->who))
+		if (stoa_tx_wait(tx, &d->changed, STOA_FOREVER))
+			return stoa_tx_error(tx);
+	STOA_SET(tx, d->who, self);
+	return stoa_tx_commit(tx);
+}
+
+static void
+waiting_for_ever_is_found(void **unused)
+{
+	(void)unused;
+	must_fail_when_two_live(stay, "interleaved hangs");
 }
 
 /* Only the state in the middle of in_two: an image, not the beginning or end. */
@@ -239,6 +371,10 @@ main(void)
 		cmocka_unit_test(without_undo_is_found),
 		cmocka_unit_test(in_two_is_found),
 		cmocka_unit_test(leak_is_found),
+		cmocka_unit_test(reading_too_early_is_found),
+		cmocka_unit_test(half_a_lock_is_found),
+		cmocka_unit_test(deadlock_ends),
+		cmocka_unit_test(waiting_for_ever_is_found),
 		cmocka_unit_test(crash_is_found),
 		cmocka_unit_test(hang_is_found),
 		cmocka_unit_test(exit_is_found),

@@ -76,14 +76,16 @@ print_one(const struct crash_case *c, const struct outcome *o)
 {
 	const stoa_explore_result *r = &o->result;
 
-	printf("%-34s| %6llu | %6llu | %8llu | %8llu | %7llu | %8llu | %5.1f "
-	       "s\n",
+	printf("%-34s| %6llu | %6llu | %8llu | %8llu | %7llu | %11llu | %8llu "
+	       "| "
+	       "%5.1f s\n",
 		c->explore.name, (unsigned long long)r->instructions,
 		(unsigned long long)r->images,
 		(unsigned long long)r->recovery_images,
 		(unsigned long long)r->survivor_runs,
-		(unsigned long long)r->pairs, (unsigned long long)r->failures,
-		o->seconds);
+		(unsigned long long)r->pairs,
+		(unsigned long long)r->interleaved,
+		(unsigned long long)r->failures, o->seconds);
 	if (!o->done)
 		printf("\t%s: the process that explored it ended\n",
 			c->explore.name);
@@ -208,8 +210,9 @@ crash_main(const char *suite, const struct crash_case *cases, size_t count,
 	}
 	if (list)
 		return 0;
-	printf("%-34s| %6s | %6s | %8s | %8s | %7s | %8s |\n", "call", "steps",
-		"images", "inside", "survivor", "pairs", "failures");
+	printf("%-34s| %6s | %6s | %8s | %8s | %7s | %11s | %8s |\n", "call",
+		"steps", "images", "inside", "survivor", "pairs", "interleaved",
+		"failures");
 	run_all(cases, count, flags, jobs < 1 ? 1 : jobs);
 	return sum_up(suite, count);
 }
