@@ -351,7 +351,8 @@ cross(struct stoai_explorer *x, int a, int b, uint32_t i, uint32_t turn,
 static void
 pair(struct stoai_explorer *x, int a, int b)
 {
-	bool all = x->flags & STOA_EXPLORE_ALL_PAIRS;
+	bool all = x->flags & STOA_EXPLORE_ALL_PAIRS &&
+		   (a == OP || !x->c->others[a].whole);
 	uint32_t stride, turn = 0;
 	struct serial serial;
 

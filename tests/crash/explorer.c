@@ -22,7 +22,6 @@ case_of(int (*op)(stoa_segment *, void *))
 		.state = data_state,
 		.others = data_side_others,
 		.other_count = COUNT(data_side_others),
-		.patience_ms = 1500,
 		.user = &test};
 }
 
@@ -84,6 +83,7 @@ must_fail(int (*op)(stoa_segment *, void *),
 
 	if (check)
 		c.check = check;
+	c.patience_ms = 1000; /* some of them hang */
 	assert_int_equal(stoa_explore_run(&c, STOA_EXPLORE_NO_NESTED, &r), 0);
 	assert_true(r.failures > 0);
 	if (!strstr(r.text, text))
@@ -165,6 +165,7 @@ must_fail_when_two_live(int (*op)(stoa_segment *, void *), const char *text)
 	if (r.failures)
 		fail_msg("%s", r.text);
 	assert_int_equal(r.interleaved, 0);
+	c.patience_ms = 1000; /* some of them hang */
 	assert_int_equal(stoa_explore_run(&c, ONLY_INTERLEAVE, &r), 0);
 	assert_true(r.failures > 0);
 	if (!strstr(r.text, text))
