@@ -33,7 +33,7 @@
 
 enum {
 	OP = -1,    /* who: op; else index of others */
-	STOPS = 24, /* of A, sampled */
+	STOPS = 20, /* of A, sampled */
 	STOPS_ALL = 4096,
 	CROSSED_ALL = 32 /* of B, for each of A's */
 };
