@@ -21,7 +21,9 @@ enum {
 	CHILD_SECONDS = 20,
 	PATHS = 8,
 	PATH_SIZE = 8192,
-	MUST_FAILED = 99
+	MUST_FAILED = 99,
+	ASLEEP_LOOKS = 50000,
+	ASLEEP_US = 100
 };
 
 void
@@ -133,6 +135,36 @@ int
 scene_child(int (*f)(void *arg), void *arg)
 {
 	return scene_wait(scene_fork(f, arg));
+}
+
+static char
+state_of(int tid)
+{
+	char path[64], text[256], *after = NULL;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/self/task/%d/stat", tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ssize_t n = read(fd, text, sizeof text - 1);
+
+		text[n > 0 ? n : 0] = '\0';
+		after = strrchr(text, ')');
+		(void)close(fd);
+	}
+	return after && after[1] ? after[2] : '?';
+}
+
+void
+scene_until_asleep(const int *tid)
+{
+	for (int i = 0; i < ASLEEP_LOOKS; i++) {
+		int now = __atomic_load_n(tid, __ATOMIC_ACQUIRE);
+
+		if (now && state_of(now) == 'S')
+			return;
+		(void)usleep(ASLEEP_US);
+	}
 }
 
 bool

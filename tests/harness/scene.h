@@ -40,6 +40,12 @@ int scene_fork(int (*f)(void *arg), void *arg);
 int scene_wait(int pid);
 
 /*
+ * Until that thread of this process sleeps in the kernel, ready or not; its tid may
+ * still be 0 and is looked at again. At most five seconds.
+ */
+void scene_until_asleep(const int *tid);
+
+/*
  * From now on this process's system call `number` fails with `error` (> 0) if its
  * argument of index `argument` is more than `above`; SCENE_EVERY: always. error 0:
  * it kills the process instead. For children: it cannot be undone. false: this

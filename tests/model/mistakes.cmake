@@ -10,11 +10,16 @@ stoa_model_mistake(waiters-forgotten mutex "two threads" sync/word.c
 			return 0;
 		w |= STOAI_WORD_WAITERS;
 ]] "")
-stoa_model_mistake(unlock-by-store mutex "two threads" sync/word.c
-	[[	if (stoai_unlikely(a32_exchange_seq_cst(word, 0) & STOAI_WORD_WAITERS))]]
-	[[	uint32_t w = a32_load_relaxed(word);
-	a32_store_release(word, 0);
-	if (w & STOAI_WORD_WAITERS)]])
+stoa_model_mistake(unlock-by-store mutex "two threads" sync/lock.c
+	[[		stoai_word_unlock(&((stoa_mutex *)lock)->word_);
+]] [[		{
+			uint32_t *word = &((stoa_mutex *)lock)->word_;
+			uint32_t w = a32_load_relaxed(word);
+			a32_store_release(word, 0);
+			if (w & STOAI_WORD_WAITERS)
+				stoai_word_wake(word);
+		}
+]])
 stoa_model_mistake(slept-without-waiters mutex "three threads" sync/word.c
 	[[		slept = STOAI_WORD_WAITERS;]] "")
 stoa_model_mistake(claims-not-counted mutex "an early tick" sync/word.c
@@ -90,13 +95,16 @@ stoa_model_mistake(woken-not-replayed condition "gives once" sync/recover.c
 	[[	replay(seg, &dead->woken);
 ]] "")
 stoa_model_mistake(signal-wakes-nobody condition "one takes" tx/lane.c
-	[[		rc = each_wake(seg, slot, end, false);]] [[		rc = 0;]])
+	[[		rc = wakes ? each_wake(seg, slot, end, false) : 0;]]
+	[[		rc = 0;]])
 stoa_model_mistake(signal-not-marked condition "one takes" tx/lane.c
-	[[	int rc = each_wake(seg, slot, a64_load_relaxed(&lane->cursor), true);]]
-	[[	int rc = 0;]])
+	[[	int rc = wakes ? each_wake(seg, slot, a64_load_relaxed(&lane->cursor),
+				 true)
+		       : 0;]] [[	int rc = 0;]])
 stoa_model_mistake(signal-dropped-at-recovery condition "one takes"
 	tx/recover.c
-	[[		rc = stoai_lane_signal(seg, slot);]] [[		rc = 0;]])
+	[[		rc = stoai_lane_signal(seg, slot, true);]]
+	[[		rc = 0;]])
 stoa_model_mistake(open-before-empty condition "one takes" tx/lane.c
 	[[	a64_store_kill(&lane->cursor, start); /* I4 */
 	a32_store_kill(&lane->state, STOAI_LANE_OPEN);]]
@@ -117,10 +125,9 @@ stoa_model_mistake(remote-cleared-first heap "" heap/slab.c
 		a64_store_kill(&bits[w].pub, pub & ~gone);
 ]])
 stoa_model_mistake(done-before-the-free heap "" heap/free.c
-	[[	rc = block_free(&wish);
-	a64_store_kill(done, next);]]
+	[[	rc = wish.seat && !wish.again ? stoai_heap_free(wish.seat, off)]]
 	[[	a64_store_kill(done, next);
-	rc = block_free(&wish);]])
+	rc = wish.seat && !wish.again ? stoai_heap_free(wish.seat, off)]])
 stoa_model_mistake(freeing-cleared-early heap "" heap/free.c
 	[[	a64_store_kill(done, next);
 ]] [[	a64_store_release(freeing, 0);

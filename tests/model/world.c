@@ -108,9 +108,9 @@ world_commit_of(struct stoai_seat *seat)
 	if (seat->effects) {
 		a32_store_kill(&lane->state, STOAI_LANE_COMMITTED);
 		world_committed();
-		world_ok(stoai_lane_signal(seat->seg, seat->index));
+		world_ok(stoai_lane_signal(seat->seg, seat->index, true));
 		stoai_unlock_all(seat);
-		world_ok(stoai_lane_finish(seat->seg, seat->index));
+		world_ok(stoai_lane_finish(seat->seg, seat->index, true));
 		seat->effects = 0;
 	} else {
 		a64_store_kill(

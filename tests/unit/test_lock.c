@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "os/os.h"
+#include "scene.h"
 #include "stoa/stoa.h"
 #include "sync/lock.h"
 
@@ -401,7 +402,7 @@ condition_words(void **state)
 struct sleeper {
 	const uint32_t *word;
 	pthread_t thread;
-	int rc;
+	int rc, tid;
 };
 
 static void *
@@ -409,6 +410,7 @@ sleep_on(void *p)
 {
 	struct sleeper *s = p;
 
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
 	s->rc = stoai_os_futex_wait(
 		s->word, a32_load_relaxed(s->word), stoa_in_ms(2000));
 	return NULL;
@@ -418,7 +420,7 @@ static void
 sleeper_start(struct sleeper *s)
 {
 	pthread_create(&s->thread, NULL, sleep_on, s);
-	usleep(50000);
+	scene_until_asleep(&s->tid);
 }
 
 /* It was woken, and its time did not merely run out. */
@@ -433,7 +435,7 @@ sleeper_join(struct sleeper *s)
 static void
 second_condition_wakes_the_first(void **state)
 {
-	struct sleeper s = {&at->c.seq_, 0, 0};
+	struct sleeper s = {&at->c.seq_, 0, 0, 0};
 	stoa_cond *second = (stoa_cond *)(void *)&at->n;
 
 	(void)state;
@@ -449,7 +451,7 @@ second_condition_wakes_the_first(void **state)
 static void
 undone_waiter_wakes_another(void **state)
 {
-	struct sleeper s = {&at->c.seq_, 0, 0};
+	struct sleeper s = {&at->c.seq_, 0, 0, 0};
 
 	(void)state;
 	(void)stoai_cond_arrive(seat, &at->c);

@@ -525,7 +525,7 @@ dead_ones_lock_deleted(void **state)
 struct sleeper {
 	const uint32_t *word;
 	pthread_t thread;
-	int rc;
+	int rc, tid;
 };
 
 static void *
@@ -533,6 +533,7 @@ sleep_on(void *p)
 {
 	struct sleeper *s = p;
 
+	__atomic_store_n(&s->tid, gettid(), __ATOMIC_RELEASE);
 	s->rc = stoai_os_futex_wait(
 		s->word, a32_load_relaxed(s->word), stoa_in_ms(2000));
 	return NULL;
@@ -543,7 +544,8 @@ sleepers_start(struct sleeper *s, int n)
 {
 	for (int i = 0; i < n; i++)
 		pthread_create(&s[i].thread, NULL, sleep_on, &s[i]);
-	usleep(100000);
+	for (int i = 0; i < n; i++)
+		scene_until_asleep(&s[i].tid);
 }
 
 /* All were woken, and did not merely run out of time. */
@@ -572,9 +574,9 @@ leaves_sleepers(struct stoai_seat *seat)
 static void
 wake_ups_are_replayed(void **state)
 {
-	struct sleeper s[SLEEPERS] = {{&at->mutex.word_, 0, 0},
-		{&at->lock.word_, 0, 0}, {&at->lock.left_, 0, 0},
-		{&at->other.word_, 0, 0}, {&at->changed.seq_, 0, 0}};
+	struct sleeper s[SLEEPERS] = {{&at->mutex.word_, 0, 0, 0},
+		{&at->lock.word_, 0, 0, 0}, {&at->lock.left_, 0, 0, 0},
+		{&at->other.word_, 0, 0, 0}, {&at->changed.seq_, 0, 0, 0}};
 
 	(void)state;
 	(void)victim(leaves_sleepers);
@@ -597,7 +599,7 @@ signals_and_dies(struct stoai_seat *seat)
 static void
 signal_of_the_dead_is_made(void **state)
 {
-	struct sleeper s = {&at->changed.seq_, 0, 0};
+	struct sleeper s = {&at->changed.seq_, 0, 0, 0};
 
 	(void)state;
 	at->changed.seq_ = 1; /* somebody sleeps there */

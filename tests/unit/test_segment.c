@@ -568,14 +568,19 @@ slots_run_out(void **state)
 static void
 closing_under_others(void **state)
 {
+	struct sitter s = {NULL};
 	stoa_segment *seg = NULL;
 	pthread_t t;
 
 	(void)state;
 	assert_int_equal(stoa_segment_open(NULL, STOA_CREATE, NULL, &seg), 0);
-	pthread_create(&t, NULL, attach_and_wait, seg);
-	usleep(50000);
+	s.seg = seg;
+	pthread_barrier_init(&s.attached, NULL, 2);
+	pthread_barrier_init(&s.leave, NULL, 2);
+	pthread_create(&t, NULL, attach_and_wait, &s);
+	pthread_barrier_wait(&s.attached);
 	stoa_segment_close(seg);
+	pthread_barrier_wait(&s.leave);
 	pthread_join(t, NULL); /* its token lies in the mapping until now */
 }
 
