@@ -4,6 +4,7 @@
  * tree: compile this file with -Iinclude -Isrc -D_GNU_SOURCE. Written by
  * script/check/unity --update.
  */
+#define STOAI_FLATTEN /* all bodies are in sight: it would not end */
 #include "base/error.c"
 #include "base/hash.c"
 #include "os/os_file.c"

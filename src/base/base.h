@@ -12,7 +12,9 @@
 #define stoai_likely(x)   __builtin_expect(!!(x), 1)
 #define stoai_unlikely(x) __builtin_expect(!!(x), 0)
 /* One body with all that it calls in its file: for the hottest calls. */
-#define STOAI_FLATTEN  __attribute__((flatten))
+#ifndef STOAI_FLATTEN /* stoa_all.c has all bodies in sight: there it would not end */
+ #define STOAI_FLATTEN __attribute__((flatten))
+#endif
 #define STOAI_COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define STOAI_THREAD   __thread __attribute__((tls_model("initial-exec")))
 
