@@ -104,7 +104,7 @@ run_one(void *user)
 		world_told(rc);
 	if (rc > 0 || (rc && !hit)) {
 		(void)fprintf(stderr, "%d (%s)\n", rc, stoa_error_text());
-		must(!"an error of its own");
+		scene_must_failed("an error of its own", __FILE__, __LINE__);
 	}
 	world_is_whole();
 	must(scene_fds() == fds);

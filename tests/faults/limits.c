@@ -49,7 +49,7 @@ limited(int resource, rlim_t most)
 {
 	const struct rlimit r = {most, most};
 
-	return !setrlimit(resource, &r);
+	return !setrlimit((__rlimit_resource_t)resource, &r);
 }
 
 static bool
@@ -158,7 +158,8 @@ run_programs(const struct limit *l)
 			(void)fprintf(stderr, "%s, %s: %s (%s)\n", l->name,
 				programs[i].name, stoa_strerror(rc),
 				stoa_error_text());
-			must(!"an error that was not expected");
+			scene_must_failed("an error that was not expected",
+				__FILE__, __LINE__);
 		}
 		refused += rc != 0;
 	}

@@ -96,7 +96,8 @@ world_told(int rc)
 	if (rc && !strcmp(stoa_error_text(), "no error")) {
 		(void)fprintf(
 			stderr, "%s, without a text\n", stoa_strerror(rc));
-		must(!"an error without a text");
+		scene_must_failed(
+			"an error without a text", __FILE__, __LINE__);
 	}
 }
 

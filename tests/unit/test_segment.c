@@ -568,7 +568,7 @@ slots_run_out(void **state)
 static void
 closing_under_others(void **state)
 {
-	struct sitter s = {NULL};
+	struct sitter s;
 	stoa_segment *seg = NULL;
 	pthread_t t;
 
