@@ -37,11 +37,11 @@ int stoai_step(struct stoai_stepper *stepper, struct stoai_images *images,
 
 /*
  * From now on stores are trapped. At `until`, which is 2n - 1 just before the nth
- * store and 2n just behind it, the segment is open again, and reached() is called
+ * store and 2n just behind it, the segment is open again, and f() is called
  * in the signal handler; it need not return, or it may call this again. 0: nothing
  * is trapped any more. Not inside stoai_step.
  */
 void stoai_step_until(
-	struct stoai_stepper *stepper, uint64_t until, void (*reached)(void));
+	struct stoai_stepper *stepper, uint64_t until, void (*f)(void));
 
 #endif

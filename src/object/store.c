@@ -216,6 +216,7 @@ load_record(struct load *l, struct load_item *item)
 		rc = stoai_error(-EBADMSG, "it names %u types, %u are given",
 			item->parsed->target_count, n);
 		free(item->parsed); /* no item yet, so nobody else does */
+		item->parsed = NULL;
 	}
 	return rc ? load_failed(l, item->id, rc) : 0;
 }

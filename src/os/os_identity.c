@@ -194,7 +194,7 @@ stoai_os_robust_list(struct stoai_robust_head **ret)
 		return rc;
 	if (syscall(SYS_get_robust_list, 0, &head, &size))
 		return -errno;
-	stoai_os_written(&head, sizeof head);
+	stoai_os_written(&head, sizeof(void *));
 	stoai_os_written(&size, sizeof size);
 	if (!head || size != sizeof *head)
 		return -ENOTSUP; /* this libc has registered none for us */
