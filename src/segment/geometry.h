@@ -14,9 +14,9 @@ struct stoai_wish {
 	bool shared; /* over a file: lanes are pages, so that tokens fit */
 };
 
-/* Fills the layout fields of h. -EINVAL with a text. */
 /* Bytes of heap to begin with: the wish, else 1 MiB, and never more than its limit. */
 uint64_t stoai_geometry_size(const struct stoai_wish *wish);
+/* Fills the layout fields of h. -EINVAL with a text. */
 int stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h);
 /* As large a heap as fits into `total` bytes in all: a caller's buffer. */
 int

@@ -19,14 +19,14 @@ enum {
 	FINI_LEAVING_NS = 1000 * 1000 * 1000
 };
 
-/* A lock of that mode may lie at off: in the header, or in heap memory. */
-static bool
-lock_inside(stoa_segment *seg, uint64_t off, uint64_t mode)
+bool
+stoai_held_sound(stoa_segment *seg, uint64_t held)
 {
+	uint64_t mode = held & STOAI_HELD_MODE, off = held - mode;
 	uint64_t size = mode == STOAI_HELD_MUTEX ? sizeof(stoa_mutex)
 						 : sizeof(stoa_rwlock);
 
-	if (off % STOAI_LOCK_ALIGN)
+	if (!mode || mode > STOAI_HELD_LEAVING || off % STOAI_LOCK_ALIGN)
 		return false;
 	return stoai_in_heap(seg, off, size) ||
 	       (off >= STOAI_STATIC_SIZE && off <= STOAI_HEADER_SIZE - size);
@@ -57,7 +57,7 @@ entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 
 	if (!held)
 		return 0;
-	if (!mode || mode > STOAI_HELD_LEAVING || !lock_inside(seg, off, mode))
+	if (!stoai_held_sound(seg, held))
 		return stoai_error(-EBADMSG,
 			"%s: damaged: a dead slot holds a lock at %#llx",
 			stoai_name(seg), (unsigned long long)off);

@@ -33,23 +33,9 @@
 #include "segment/recover.h"
 #include "segment/token.h"
 #include "segment/upper.h"
+#include "sync/lock.h"
 
 /* ---- giving up ---- */
-
-/* Can recovery release it? The rule of sync/recover.c. */
-static bool
-held_makes_sense(stoa_segment *seg, uint64_t held)
-{
-	uint64_t mode = held & STOAI_HELD_MODE, off = held - mode;
-	uint64_t size = mode == STOAI_HELD_MUTEX ? sizeof(stoa_mutex)
-						 : sizeof(stoa_rwlock);
-
-	return mode && mode <= STOAI_HELD_LEAVING &&
-	       off % STOAI_LOCK_ALIGN == 0 &&
-	       (stoai_in_heap(seg, off, size) ||
-		       (off >= STOAI_STATIC_SIZE &&
-			       off <= STOAI_HEADER_SIZE - size));
-}
 
 /* The slot's token is ours, or the mapping is private. */
 static void
@@ -62,7 +48,7 @@ give_up(stoa_segment *seg, uint32_t slot)
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++) {
 		uint64_t held = a64_load_relaxed(&lane->held[k]);
 
-		if (held && !held_makes_sense(seg, held))
+		if (held && !stoai_held_sound(seg, held))
 			a64_store_kill(&lane->held[k], 0);
 	}
 }

@@ -12,23 +12,15 @@
 #include "graph.h"
 #include <stdlib.h>
 #include <string.h>
-
-static bool
-lock_inside(stoa_segment *seg, uint64_t off)
-{
-	return off % 4 == 0 &&
-	       ((off >= STOAI_STATIC_SIZE &&
-			off <= STOAI_HEADER_SIZE - sizeof(stoa_rwlock)) ||
-		       stoai_in_heap(seg, off, sizeof(stoa_mutex)));
-}
+#include "sync/lock.h"
 
 /* The lock's word without WAITERS; 0: free, or no place where a lock can lie. */
 static uint32_t
-lock_word(stoa_segment *seg, uint64_t off)
+lock_word(stoa_segment *seg, uint64_t held)
 {
-	const uint32_t *word = stoai_at(seg, off);
+	const uint32_t *word = stoai_at(seg, graph_offset(held));
 
-	return lock_inside(seg, off)
+	return stoai_held_sound(seg, held)
 		       ? a32_load_acquire(word) & ~STOAI_WORD_WAITERS
 		       : 0;
 }
@@ -46,7 +38,7 @@ role_of(stoa_segment *seg, const struct thread *t, uint64_t held)
 	case STOAI_HELD_MUTEX:
 		/* a writer has the word already while it waits for readers */
 		return graph_offset(t->waiting) != off &&
-				       lock_word(seg, off) == t->word
+				       lock_word(seg, held) == t->word
 			       ? GRAPH_HOLDS
 			       : GRAPH_NEITHER;
 	default:
@@ -71,7 +63,7 @@ find_edges(stoa_segment *seg, struct graph *g)
 	for (uint32_t i = 0; i < all->count; i++) {
 		uint64_t waiting = all->at[i].waiting;
 		uint64_t off = graph_offset(waiting);
-		uint32_t owner = waiting ? lock_word(seg, off) : 0;
+		uint32_t owner = waiting ? lock_word(seg, waiting) : 0;
 
 		for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
 			g->role[i][k] = (uint8_t)role_of(
