@@ -149,5 +149,13 @@ static const struct measure_row rows[] = {
 	ROW("shm_open and mmap", flat, floor_loop),
 };
 
-const struct measure_family attach_family = {
-	"attach", rows, sizeof rows / sizeof *rows, NULL, 0};
+static const struct measure_goal goals[] = {
+	{.work = "attach",
+		.peer = "shm_open and mmap",
+		.limit = 100000,
+		.goal = 1,
+		.at_most = true},
+};
+
+const struct measure_family attach_family =
+	MEASURE_FAMILY("open: attach", rows, goals);

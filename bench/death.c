@@ -11,9 +11,10 @@
  * Boost has no row: its waiter gets an exception, as does everybody after it, so
  * there is no progress to be measured.
  */
+#include "death.h"
 #include "ours.h"
+#include "peer_glibc.h"
 #include "works.h"
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -25,15 +26,12 @@ enum {
 	DEATHS = 100,
 	SIZE = 1 << 20,
 	SETTLE_US = 1000, /* until the waiter sleeps */
-	PATIENCE_S = 10,
-	HOLDER = 0,
-	WAITER = 1
+	PATIENCE_S = 10
 };
 
 struct scene {
 	uint32_t held, waits;
 	uint64_t got; /* when the waiter had the lock */
-	pthread_mutex_t mutex;
 };
 
 static struct scene *scene;
@@ -46,9 +44,20 @@ told(uint32_t *flag)
 	__atomic_store_n(flag, 1, __ATOMIC_RELEASE);
 }
 
-static void
-hold(void)
+void
+death_waiting(int who)
 {
+	if (who == DEATH_WAITER)
+		told(&scene->waits);
+}
+
+void
+death_holding(int who)
+{
+	if (who == DEATH_WAITER) {
+		__atomic_store_n(&scene->got, measure_now(), __ATOMIC_RELEASE);
+		return;
+	}
 	told(&scene->held);
 	for (;;)
 		(void)pause();
@@ -57,14 +66,11 @@ hold(void)
 static bool
 ours_take(int who)
 {
-	if (who == WAITER)
-		told(&scene->waits);
+	death_waiting(who);
 	{
 		STOA_TX(tx, ours_segment, &ours_cell->mutex);
-		STOA_ADD(tx, ours_cell->value, who == HOLDER);
-		if (who == HOLDER)
-			hold();
-		__atomic_store_n(&scene->got, measure_now(), __ATOMIC_RELEASE);
+		STOA_ADD(tx, ours_cell->value, who == DEATH_HOLDER);
+		death_holding(who);
 		/* the holder's change must be gone */
 		if (ours_cell->value)
 			return false;
@@ -77,15 +83,12 @@ glibc_take(int who)
 {
 	int rc;
 
-	if (who == WAITER)
-		told(&scene->waits);
-	rc = pthread_mutex_lock(&scene->mutex);
+	death_waiting(who);
+	rc = pthread_mutex_lock(glibc_mutex());
 	if (rc == EOWNERDEAD)
-		rc = pthread_mutex_consistent(&scene->mutex);
-	if (who == HOLDER)
-		hold();
-	__atomic_store_n(&scene->got, measure_now(), __ATOMIC_RELEASE);
-	return !rc && !pthread_mutex_unlock(&scene->mutex);
+		rc = pthread_mutex_consistent(glibc_mutex());
+	death_holding(who);
+	return !rc && !pthread_mutex_unlock(glibc_mutex());
 }
 
 /* ---- a death ---- */
@@ -148,9 +151,9 @@ one_death(bool (*take)(int who))
 	bool ok;
 
 	scene->held = scene->waits = 0;
-	holder = start(take, HOLDER);
+	holder = start(take, DEATH_HOLDER);
 	ok = holder > 0 && await(&scene->held);
-	waiter = ok ? start(take, WAITER) : -1;
+	waiter = ok ? start(take, DEATH_WAITER) : -1;
 	ok = ok && waiter > 0 && await(&scene->waits);
 	sleep_us(SETTLE_US);
 	from = measure_now();
@@ -171,8 +174,8 @@ compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static double
-deaths(bool (*take)(int who), uintptr_t percent)
+double
+death_percentile(bool (*take)(int who), uintptr_t percent)
 {
 	double ns[DEATHS];
 
@@ -190,21 +193,21 @@ ours_deaths(const struct measure_row *row, int role, uint64_t ns)
 {
 	(void)role;
 	(void)ns;
-	return deaths(ours_take, row->param);
+	return death_percentile(ours_take, row->param);
 }
 
-static double
+double
 glibc_deaths(const struct measure_row *row, int role, uint64_t ns)
 {
 	(void)role;
 	(void)ns;
-	return deaths(glibc_take, row->param);
+	return death_percentile(glibc_take, row->param);
 }
 
 /* ---- sides ---- */
 
-static bool
-scene_open(void)
+bool
+death_open(void)
 {
 	if (!scene)
 		scene = measure_shared(sizeof *scene);
@@ -214,22 +217,13 @@ scene_open(void)
 static bool
 open_ours(void)
 {
-	return scene_open() && ours_open(SIZE);
+	return death_open() && ours_open(SIZE);
 }
 
 static bool
 open_glibc(void)
 {
-	pthread_mutexattr_t attr;
-	int rc;
-
-	if (!scene_open())
-		return false;
-	rc = pthread_mutexattr_init(&attr);
-	rc |= pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	rc |= pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	rc |= pthread_mutex_init(&scene->mutex, &attr);
-	return !rc || measure_failed("glibc: no mutex");
+	return death_open() && glibc_open();
 }
 
 static const struct measure_side ours = {

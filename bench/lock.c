@@ -11,26 +11,15 @@
  * "scope of a lock" and "read scope" are what programs write: a transaction that
  * changes nothing, with all that it needs to be able to.
  */
-#include "peer_boost.h"
 #include "ours.h"
+#include "peer_boost.h"
+#include "peer_glibc.h"
 #include "sync/lock.h"
 #include "works.h"
-#include <pthread.h>
 
 enum {
-	SIZE = 1 << 20,
-	PLAIN = 0,
-	ROBUST = 1
+	SIZE = 1 << 20
 };
-
-/* Each on lines of its own. */
-struct locks {
-	pthread_mutex_t mutex[2] __attribute__((aligned(64)));
-	pthread_rwlock_t lock __attribute__((aligned(64)));
-	uint64_t value __attribute__((aligned(64)));
-};
-
-static struct locks *theirs;
 
 /* ---- ours ---- */
 
@@ -104,60 +93,6 @@ read_loop(const struct measure_row *row, int role, uint64_t count)
 	return true;
 }
 
-/* ---- glibc ---- */
-
-static bool
-open_glibc(void)
-{
-	pthread_mutexattr_t attr;
-	pthread_rwlockattr_t rwattr;
-	int rc;
-
-	theirs = measure_shared(sizeof *theirs);
-	if (!theirs)
-		return false;
-	rc = pthread_mutexattr_init(&attr);
-	rc |= pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	rc |= pthread_mutex_init(&theirs->mutex[PLAIN], &attr);
-	rc |= pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	rc |= pthread_mutex_init(&theirs->mutex[ROBUST], &attr);
-	rc |= pthread_rwlockattr_init(&rwattr);
-	rc |= pthread_rwlockattr_setpshared(&rwattr, PTHREAD_PROCESS_SHARED);
-	rc |= pthread_rwlock_init(&theirs->lock, &rwattr);
-	return !rc || measure_failed("glibc: no locks");
-}
-
-static bool
-glibc_lock_loop(const struct measure_row *row, int role, uint64_t count)
-{
-	pthread_mutex_t *m = &theirs->mutex[row->param];
-
-	(void)role;
-	for (; count > 0; count--) {
-		if (pthread_mutex_lock(m))
-			return false;
-		measure_use(m);
-		if (pthread_mutex_unlock(m))
-			return false;
-	}
-	return true;
-}
-
-static bool
-glibc_shared_loop(const struct measure_row *row, int role, uint64_t count)
-{
-	(void)row;
-	(void)role;
-	for (; count > 0; count--) {
-		if (pthread_rwlock_rdlock(&theirs->lock))
-			return false;
-		measure_use(theirs);
-		if (pthread_rwlock_unlock(&theirs->lock))
-			return false;
-	}
-	return true;
-}
-
 /* ---- Boost ---- */
 
 #ifdef BENCH_BOOST
@@ -175,7 +110,6 @@ static const struct measure_side ours = {.open = open_ours,
 	.start = ours_start,
 	.stop = ours_stop,
 	.close = ours_close};
-static const struct measure_side glibc = {.open = open_glibc};
 
 #define ROW(w, p, s, f, a, n) \
  { \
@@ -184,30 +118,34 @@ static const struct measure_side glibc = {.open = open_glibc};
  }
 static const struct measure_row rows[] = {
 	ROW("lock", "stoa", ours, lock_loop, 0, 1),
-	ROW("lock", "glibc robust", glibc, glibc_lock_loop, ROBUST, 1),
-	ROW("lock", "glibc", glibc, glibc_lock_loop, PLAIN, 1),
+	ROW("lock", "glibc robust", glibc_side, glibc_mutex_loop, GLIBC_ROBUST,
+		1),
+	ROW("lock", "glibc", glibc_side, glibc_mutex_loop, GLIBC_PLAIN, 1),
 #ifdef BENCH_BOOST
 	ROW("lock", "boost", boost_side, boost_lock_loop, 0, 1),
 #endif
 	ROW("shared lock", "stoa", ours, shared_loop, 0, 1),
-	ROW("shared lock", "glibc", glibc, glibc_shared_loop, 0, 1),
+	ROW("shared lock", "glibc", glibc_side, glibc_rwlock_loop, STOA_SHARED,
+		1),
 #ifdef BENCH_BOOST
 	ROW("shared lock", "boost", boost_side, boost_shared_loop, 0, 1),
 #endif
 	ROW("shared lock, two readers", "stoa", ours, shared_loop, 0, 2),
-	ROW("shared lock, two readers", "glibc", glibc, glibc_shared_loop, 0,
-		2),
+	ROW("shared lock, two readers", "glibc", glibc_side, glibc_rwlock_loop,
+		STOA_SHARED, 2),
 #ifdef BENCH_BOOST
 	ROW("shared lock, two readers", "boost", boost_side, boost_shared_loop,
 		0, 2),
 #endif
 	ROW("scope of a lock", "stoa", ours, scope_loop, 0, 1),
-	ROW("scope of a lock", "glibc robust", glibc, glibc_lock_loop, ROBUST,
-		1),
+	ROW("scope of a lock", "glibc robust", glibc_side, glibc_mutex_loop,
+		GLIBC_ROBUST, 1),
 	ROW("read scope", "stoa", ours, read_loop, 0, 1),
-	ROW("read scope", "glibc", glibc, glibc_shared_loop, 0, 1),
+	ROW("read scope", "glibc", glibc_side, glibc_rwlock_loop, STOA_SHARED,
+		1),
 	ROW("read scope, two readers", "stoa", ours, read_loop, 0, 2),
-	ROW("read scope, two readers", "glibc", glibc, glibc_shared_loop, 0, 2),
+	ROW("read scope, two readers", "glibc", glibc_side, glibc_rwlock_loop,
+		STOA_SHARED, 2),
 };
 
 static const struct measure_goal goals[] = {

@@ -6,6 +6,7 @@
  */
 #include "allocators.h"
 #include "peer_boost.h"
+#include "peer_ck.h"
 #include "peer_lmdb.h"
 #include "measure.h"
 #include <stdio.h>
@@ -92,7 +93,8 @@ machine_print(void *to)
 	(void)fprintf(to,
 		"# %s, %ld processors, governor %s, load %s\n"
 		"# cache line round trip %.0f ns, %s %s, compiler %s\n"
-		"# glibc %s, mimalloc %s, jemalloc %s, boost %s, lmdb %s\n",
+		"# glibc %s, mimalloc %s, jemalloc %s, boost %s, lmdb %s, ck "
+		"%s\n",
 		model, sysconf(_SC_NPROCESSORS_ONLN), governor, load,
 		round_trip(), u.sysname, u.release, __VERSION__,
 		glibc_malloc.version,
@@ -104,7 +106,12 @@ machine_print(void *to)
 		"not here, left out",
 #endif
 #ifdef BENCH_LMDB
-		lmdb_version_text()
+		lmdb_version_text(),
+#else
+		"not here, left out",
+#endif
+#ifdef BENCH_CK
+		ck_version()
 #else
 		"not here, left out"
 #endif

@@ -25,8 +25,10 @@ main(int argc, char **argv)
 {
 	const struct measure_family all[] = {
 		lock_family,
+		locks_family,
 		tx_family,
 		heap_family,
+		many_family,
 		handover_family,
 		size_family,
 		names_family,

@@ -34,7 +34,7 @@
 
 enum {
 	RUNS_MAX = 101,
-	ROWS_MAX = 64, /* of a family */
+	ROWS_MAX = 96, /* of a family */
 	ROWS_ALL = 256,
 	GOALS_MAX = 64,
 	PATIENCE_S = 60
@@ -477,6 +477,8 @@ run_family(const struct measure_family *f)
 static double
 ratio_of(const struct measure_goal *g, double ours, double theirs)
 {
+	if (g->peer && g->limit > 0)
+		return (ours - theirs) / g->limit;
 	return g->at_most ? ours / theirs : theirs / ours;
 }
 
@@ -492,7 +494,7 @@ print_goal(const struct measure_goal *g)
 		other = find(g->work, g->peer);
 	else if (g->one)
 		other = find(g->one, "stoa");
-	if (!ours || (!other && g->limit <= 0))
+	if (!ours || (!other && (g->limit <= 0 || g->peer)))
 		return;
 	ratio = ratio_of(g, ours->median, other ? other->median : g->limit);
 	best = ratio_of(g, ours->min, other ? other->min : g->limit);
@@ -504,6 +506,9 @@ print_goal(const struct measure_goal *g)
 	if (!other)
 		(void)snprintf(
 			versus, sizeof versus, "%g %s", g->limit, unit(ours));
+	else if (g->peer && g->limit > 0)
+		(void)snprintf(versus, sizeof versus, "%g %s beyond %s",
+			g->limit, unit(ours), g->peer);
 	if (options.json)
 		(void)printf(
 			"{\"work\": \"%s\", \"versus\": \"%s\", "

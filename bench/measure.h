@@ -44,12 +44,14 @@ struct measure_row {
 	int processes;    /* 0: 1 */
 	const char *unit; /* NULL: ns */
 	uintptr_t param;  /* the row's own */
+	unsigned between; /* measure_between makes so many steps */
 };
 
 /*
  * What we want of ours. at_most false: peer's / ours is at least `goal`; true:
  * ours / peer's is at most that. The peer's is the row `peer` of the same work, or
- * our own row of the work `one`, or the plain number `limit`.
+ * our own row of the work `one`, or the plain number `limit`. A peer and a limit:
+ * what ours has more than the peer's, as a part of the limit.
  */
 struct measure_goal {
 	const char *work, *peer;
@@ -80,6 +82,22 @@ static inline void
 measure_use(const void *p)
 {
 	__asm__ volatile("" : : "r"(p) : "memory");
+}
+
+enum {
+	MEASURE_SPACED = 192 /* steps of between: some 150 ns */
+};
+
+/* Other work, in registers, between two works that are measured. */
+static inline void
+measure_between(const struct measure_row *row)
+{
+	uint64_t x = row->between;
+
+	for (unsigned n = row->between; n > 0; n--) {
+		x *= UINT64_C(0x9e3779b97f4a7c15);
+		__asm__ volatile("" : "+r"(x));
+	}
 }
 
 uint64_t measure_now(void); /* ns */

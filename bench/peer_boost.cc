@@ -6,8 +6,11 @@
 #include <boost/interprocess/containers/string.hpp>
 #include <boost/interprocess/containers/vector.hpp>
 #include <boost/interprocess/managed_shared_memory.hpp>
+#include <boost/interprocess/sync/interprocess_condition.hpp>
 #include <boost/interprocess/sync/interprocess_mutex.hpp>
+#include <boost/interprocess/sync/interprocess_semaphore.hpp>
 #include <boost/interprocess/sync/interprocess_sharable_mutex.hpp>
+#include <boost/interprocess/sync/interprocess_upgradable_mutex.hpp>
 #include <boost/interprocess/sync/scoped_lock.hpp>
 #include <boost/interprocess/sync/sharable_lock.hpp>
 #include <boost/unordered_map.hpp>
@@ -37,6 +40,13 @@ using string = ip::basic_string<char, std::char_traits<char>, in_segment<char>>;
 struct cell {
 	alignas(64) ip::interprocess_mutex mutex;
 	alignas(64) ip::interprocess_sharable_mutex lock;
+	alignas(64) ip::interprocess_upgradable_mutex upgradable;
+	alignas(64) ip::interprocess_semaphore semaphore{0};
+	alignas(64) ip::interprocess_semaphore way[2] = {
+		ip::interprocess_semaphore{0}, ip::interprocess_semaphore{0}};
+	alignas(64) ip::interprocess_mutex guard;
+	ip::interprocess_condition changed;
+	uint32_t ball[2] = {0, 0}; // under guard
 	uint64_t value = 0;
 };
 
@@ -111,26 +121,102 @@ boost_close(void)
 /* ---- locks ---- */
 
 bool
-boost_lock_loop(const struct measure_row *, int, uint64_t count)
+boost_lock_loop(const struct measure_row *row, int, uint64_t count)
 {
-	return told([count] {
+	return told([row, count] {
 		for (uint64_t i = 0; i < count; i++) {
 			theirs->mutex.lock();
 			measure_use(theirs);
 			theirs->mutex.unlock();
+			measure_between(row);
 		}
 	});
 }
 
 bool
-boost_shared_loop(const struct measure_row *, int, uint64_t count)
+boost_shared_loop(const struct measure_row *row, int, uint64_t count)
 {
-	return told([count] {
+	return told([row, count] {
 		for (uint64_t i = 0; i < count; i++) {
 			theirs->lock.lock_sharable();
 			measure_use(theirs);
 			theirs->lock.unlock_sharable();
+			measure_between(row);
 		}
+	});
+}
+
+bool
+boost_exclusive_loop(const struct measure_row *row, int, uint64_t count)
+{
+	return told([row, count] {
+		for (uint64_t i = 0; i < count; i++) {
+			theirs->lock.lock();
+			measure_use(theirs);
+			theirs->lock.unlock();
+			measure_between(row);
+		}
+	});
+}
+
+bool
+boost_upgradable_loop(const struct measure_row *row, int, uint64_t count)
+{
+	return told([row, count] {
+		for (uint64_t i = 0; i < count; i++) {
+			theirs->upgradable.lock_upgradable();
+			measure_use(theirs);
+			theirs->upgradable.unlock_upgradable();
+			measure_between(row);
+		}
+	});
+}
+
+bool
+boost_semaphore_loop(const struct measure_row *row, int, uint64_t count)
+{
+	return told([row, count] {
+		for (uint64_t i = 0; i < count; i++) {
+			theirs->semaphore.post();
+			theirs->semaphore.wait();
+			measure_use(theirs);
+			measure_between(row);
+		}
+	});
+}
+
+bool
+boost_semaphore_give(int from)
+{
+	return told([from] { theirs->way[from].post(); });
+}
+
+bool
+boost_semaphore_take(int from)
+{
+	return told([from] { theirs->way[from].wait(); });
+}
+
+bool
+boost_condition_give(int from)
+{
+	return told([from] {
+		ip::scoped_lock<ip::interprocess_mutex> held(theirs->guard);
+
+		theirs->ball[from] = 1;
+		theirs->changed.notify_one();
+	});
+}
+
+bool
+boost_condition_take(int from)
+{
+	return told([from] {
+		ip::scoped_lock<ip::interprocess_mutex> held(theirs->guard);
+
+		while (!theirs->ball[from])
+			theirs->changed.wait(held);
+		theirs->ball[from] = 0;
 	});
 }
 
@@ -159,6 +245,32 @@ void
 boost_free(void *p)
 {
 	seg->deallocate(p);
+}
+
+/* As one chain, and back as one: its links are written into the blocks. */
+bool
+boost_many(size_t size, size_t count)
+{
+	return told([size, count] {
+		segment::multiallocation_chain chain;
+
+		seg->allocate_many(size, count, chain);
+		seg->deallocate_many(chain);
+	});
+}
+
+/* To that size in place; false: it cannot be. */
+bool
+boost_resize(void *p, size_t from, size_t to)
+{
+	segment::size_type size = to;
+	char *reuse = static_cast<char *>(p);
+	const auto how = to > from ? ip::expand_fwd : ip::shrink_in_place;
+
+	return seg->allocation_command<char>(
+		       static_cast<ip::allocation_type>(
+			       how | ip::nothrow_allocation),
+		       to > from ? to : from, size, reuse) != nullptr;
 }
 
 uint64_t
@@ -270,14 +382,14 @@ boost_map_find_loop(const struct measure_row *, int, uint64_t count)
 }
 
 bool
-boost_vec_push(uint64_t count)
+boost_vec_push(uint64_t count, uint64_t batch)
 {
-	return told([count] {
-		for (uint64_t i = 0; i < count; i += BATCH) {
+	return told([count, batch] {
+		for (uint64_t i = 0; i < count; i += batch) {
 			ip::scoped_lock<ip::interprocess_mutex> l(
 				theirs->mutex);
 
-			for (uint64_t k = i; k < i + BATCH; k++)
+			for (uint64_t k = i; k < i + batch; k++)
 				vec->push_back(k);
 		}
 	});

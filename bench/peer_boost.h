@@ -20,10 +20,22 @@ const char *boost_version(void);
 
 bool boost_lock_loop(const struct measure_row *row, int role, uint64_t count);
 bool boost_shared_loop(const struct measure_row *row, int role, uint64_t count);
+bool
+boost_exclusive_loop(const struct measure_row *row, int role, uint64_t count);
+bool
+boost_upgradable_loop(const struct measure_row *row, int role, uint64_t count);
+bool
+boost_semaphore_loop(const struct measure_row *row, int role, uint64_t count);
+bool boost_semaphore_give(int from); /* trip.h */
+bool boost_semaphore_take(int from);
+bool boost_condition_give(int from);
+bool boost_condition_take(int from);
 bool boost_word_loop(const struct measure_row *row, int role, uint64_t count);
 
 void *boost_alloc(size_t size); /* NULL: full */
 void boost_free(void *p);
+bool boost_many(size_t size, size_t count); /* allocated and freed */
+bool boost_resize(void *p, size_t from, size_t to);
 uint64_t boost_free_bytes(void);
 
 bool boost_names_make(const char *(*name)(uint64_t i), uint64_t count);
@@ -35,7 +47,7 @@ bool boost_map_insert(uint64_t keys);
 bool boost_map_erase(uint64_t keys);
 bool
 boost_map_find_loop(const struct measure_row *row, int role, uint64_t count);
-bool boost_vec_push(uint64_t count);
+bool boost_vec_push(uint64_t count, uint64_t batch);
 bool boost_vec_clear(void);
 bool boost_str_append(const char *text, size_t size, uint64_t count);
 bool boost_str_clear(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * How many bytes does a heap take for one object of 64 bytes?
+ * How many bytes does a heap take for one object, and for one with a name?
  *
  * Ours: spans that are not free any more, with their words in the table and their
  * bitmaps. Boost's: what its segment has less afterwards. Private heaps: pages
@@ -15,8 +15,32 @@
 
 enum {
 	COUNT = 200000,
-	SIZE = 64 << 20
+	SIZE = 320 << 20
 };
+
+/* A row's param: which allocator, and how large an object. */
+enum {
+	OURS,
+	MIMALLOC,
+	JEMALLOC,
+	GLIBC,
+	OF_SIZE = 3 /* bits before the size */
+};
+
+static size_t
+size_of(const struct measure_row *row)
+{
+	return row->param >> OF_SIZE;
+}
+
+static const struct allocator *
+allocator_of(const struct measure_row *row)
+{
+	const struct allocator *const all[] = {
+		NULL, &mimalloc, &jemalloc, &glibc_malloc};
+
+	return all[row->param & ((1u << OF_SIZE) - 1)];
+}
 
 static uint64_t
 spans_used(void)
@@ -38,11 +62,10 @@ ours_size(const struct measure_row *row, int role, uint64_t ns)
 {
 	uint64_t before = spans_used(), bytes;
 
-	(void)row;
 	(void)role;
 	(void)ns;
 	for (int i = 0; i < COUNT; i++)
-		if (!ours_alloc(BLOCK_SIZE))
+		if (!ours_alloc(size_of(row)))
 			return -1;
 	bytes = (UINT64_C(1) << ours_segment->span_shift) + sizeof(uint64_t) +
 		ours_segment->meta_stride;
@@ -59,7 +82,7 @@ start_ours(const struct measure_row *row, int role)
 static double
 private_size(const struct measure_row *row, int role, uint64_t ns)
 {
-	const struct allocator *a = (const struct allocator *)row->param;
+	const struct allocator *a = allocator_of(row);
 	long pages[2] = {0};
 
 	(void)role;
@@ -68,7 +91,7 @@ private_size(const struct measure_row *row, int role, uint64_t ns)
 		FILE *f;
 
 		for (int k = 0; i == 1 && k < COUNT; k++)
-			*(uint64_t *)a->alloc(BLOCK_SIZE) = 1;
+			*(uint64_t *)a->alloc(size_of(row)) = 1;
 		f = fopen("/proc/self/statm", "re");
 		if (!f || fscanf(f, "%*d %ld", &pages[i]) != 1)
 			return -1;
@@ -101,11 +124,10 @@ boost_size(const struct measure_row *row, int role, uint64_t ns)
 {
 	uint64_t before = boost_free_bytes();
 
-	(void)row;
 	(void)role;
 	(void)ns;
 	for (int i = 0; i < COUNT; i++)
-		if (!boost_alloc_word(BLOCK_SIZE))
+		if (!boost_alloc_word(size_of(row)))
 			return -1;
 	return (double)(before - boost_free_bytes()) / COUNT;
 }
@@ -118,26 +140,35 @@ static const struct measure_side none = {.there = NULL};
 static const struct measure_side mimalloc_side = {.there = mimalloc_there};
 static const struct measure_side jemalloc_side = {.there = jemalloc_there};
 
-#define ROW(p, s, f, a) \
+#define ROW(n, p, s, f, a) \
  { \
-  .work = "bytes of a 64 B object", .peer = (p), .side = &(s), .figure = (f), \
-  .unit = "B", .param = (uintptr_t)(a) \
+  .work = "bytes of a " #n " B object", .peer = (p), .side = &(s), \
+  .figure = (f), .unit = "B", .param = (n) << OF_SIZE | (a) \
  }
-static const struct measure_row rows[] = {
-	ROW("stoa", ours, ours_size, NULL),
 #ifdef BENCH_BOOST
-	ROW("boost", boost_side, boost_size, NULL),
+ #define BOOST_ROW(n) , ROW(n, "boost", boost_side, boost_size, OURS)
+#else
+ #define BOOST_ROW(n)
 #endif
-	ROW("mimalloc", mimalloc_side, private_size, &mimalloc),
-	ROW("jemalloc", jemalloc_side, private_size, &jemalloc),
-	ROW("glibc", none, private_size, &glibc_malloc),
+#define ROWS(n) \
+ ROW(n, "stoa", ours, ours_size, OURS), \
+	 ROW(n, "mimalloc", mimalloc_side, private_size, MIMALLOC), \
+	 ROW(n, "jemalloc", jemalloc_side, private_size, JEMALLOC), \
+	 ROW(n, "glibc", none, private_size, GLIBC) BOOST_ROW(n)
+static const struct measure_row rows[] = {
+	ROWS(8),
+	ROWS(16),
+	ROWS(64),
+	ROWS(200),
+	ROWS(1024),
 };
 
 static const struct measure_goal goals[] = {
 	{.work = "bytes of a 64 B object",
-		.limit = 68,
+		.limit = 68, /* 1.06 bytes a byte */
 		.goal = 1,
 		.at_most = true},
 };
 
-const struct measure_family size_family = MEASURE_FAMILY("size", rows, goals);
+const struct measure_family size_family =
+	MEASURE_FAMILY("open: size", rows, goals);

@@ -10,8 +10,8 @@
   .goals = (g), .goal_count = sizeof(g) / sizeof *(g) \
  }
 
-extern const struct measure_family lock_family, tx_family, heap_family,
-	handover_family, size_family, names_family, hashmap_family,
-	sequence_family, attach_family, death_family;
+extern const struct measure_family lock_family, locks_family, tx_family,
+	heap_family, handover_family, size_family, names_family, hashmap_family,
+	sequence_family, attach_family, death_family, many_family;
 
 #endif

@@ -119,6 +119,8 @@ stoai_death_poison(stoa_segment *seg)
 
 	for (uint32_t i = 0; i < seg->slot_count; i++)
 		poison_lane(seg, i);
+	if (seg->header_off) /* a stoa_slots: no heap */
+		return;
 	for (uint64_t i = 0; i < spans;) {
 		uint64_t length = table[i] & STOAI_SPAN_LENGTH;
 		unsigned state = (unsigned)(table[i] >> STOAI_SPAN_STATE_SHIFT);

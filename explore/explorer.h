@@ -17,6 +17,9 @@ enum stoai_explore_phase {
 	STOAI_PHASE_INTERLEAVE
 };
 
+/* A flag of a case: the segment is a stoa_slots, in the middle of two pages of data. */
+#define STOAI_EXPLORE_SLOTS (1u << 30)
+
 enum {
 	STOAI_OTHERS_MAX = 8,
 	STOAI_REPORTS_MAX = 16,

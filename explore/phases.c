@@ -16,6 +16,7 @@
  * unit kills its child, the parent starts another that leaves out all units up to
  * that one.
  */
+#include <sys/mman.h>
 #include <unistd.h>
 #include "explore/death.h"
 #include "explore/explorer.h"
@@ -52,12 +53,31 @@ stoai_explore_unit(struct stoai_explorer *x, enum stoai_explore_phase phase,
 	return true;
 }
 
+/*
+ * Zero bytes, as a child of fork would find them, at a place where none of its slots
+ * lies across a page; the page before the memory is only in the images.
+ */
+static int
+open_slots(struct stoai_explorer *x)
+{
+	size_t page = STOAI_IMAGE_PAGE, size = sizeof(stoa_slots) + 2 * page;
+	char *at = mmap(NULL, page + size, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return stoai_explore_error(-errno, "%s: no memory", x->c->name);
+	return stoai_explore_slots((stoa_slots *)(void *)(at + 2 * page + 64),
+		at + page, size, &x->seg);
+}
+
 static int
 open_segment(struct stoai_explorer *x)
 {
 	stoa_segment_options options = {.struct_size = sizeof options};
 	int rc;
 
+	if (x->flags & STOAI_EXPLORE_SLOTS)
+		return open_slots(x);
 	if (x->c->options)
 		options = *x->c->options;
 	if (!options.size)

@@ -38,6 +38,9 @@
 #include <stoa/attr.h>
 #include <stoa/detail/pp.h>
 #include <stoa/ref.h>
+#include <stoa/barrier.h>
+#include <stoa/event.h>
+#include <stoa/semaphore.h>
 #include <stoa/sync.h>
 STOA_BEGIN_DECLS
 
@@ -54,7 +57,9 @@ typedef enum stoa_kind {
 	STOA_KIND_F32, STOA_KIND_F64,
 	STOA_KIND_STR, STOA_KIND_STRUCT, STOA_KIND_OPAQUE, STOA_KIND_REF, STOA_KIND_OWN,
 	STOA_KIND_MUTEX, STOA_KIND_RWLOCK, STOA_KIND_COND, STOA_KIND_OWNER,
-	STOA_KIND_VEC, STOA_KIND_HASHMAP
+	STOA_KIND_VEC, STOA_KIND_HASHMAP,
+	STOA_KIND_SEMAPHORE, STOA_KIND_PERMITS, STOA_KIND_EVENT, STOA_KIND_LATCH,
+	STOA_KIND_ONCE, STOA_KIND_EVENTCOUNT, STOA_KIND_BARRIER
 } stoa_kind;
 
 typedef struct stoa_type  stoa_type;

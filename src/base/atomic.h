@@ -38,6 +38,13 @@ stoai_kill_fence(void)
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 
+/* Loads before it, also of plain memory, are made before loads after it. */
+static inline void
+stoai_load_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+}
+
 #define STOAI_ATOMICS_(w, T) \
  static inline T w##_load_relaxed(const T *p) \
  { \

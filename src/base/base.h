@@ -12,6 +12,13 @@
 #define stoai_likely(x)   __builtin_expect(!!(x), 1)
 #define stoai_unlikely(x) __builtin_expect(!!(x), 0)
 /* One body with all that it calls in its file: for the hottest calls. */
+#ifdef __SANITIZE_THREAD__ /* gcc; clang asks otherwise */
+ #define STOAI_UNDER_TSAN 1
+#elif defined(__has_feature)
+ #define STOAI_UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+ #define STOAI_UNDER_TSAN 0
+#endif
 #ifndef STOAI_FLATTEN /* stoa_all.c has all bodies in sight: there it would not end */
  #define STOAI_FLATTEN __attribute__((flatten))
 #endif
@@ -65,6 +72,8 @@ stoai_error_left(int rc)
 		stoai_error_clear();
 	return rc;
 }
+/* The system's words for a negative errno; stoa_strerror has ours for some. */
+const char *stoai_errno_text(int rc);
 const char *stoai_basename(const char *path);
 /* "1.5 MiB"; buf of 16 bytes; returns buf */
 const char *stoai_size_text(char buf[16], uint64_t bytes);

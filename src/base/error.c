@@ -49,6 +49,14 @@ static const struct {
 };
 
 const char *
+stoai_errno_text(int rc)
+{
+	const char *words = strerrordesc_np(-rc);
+
+	return words ? words : "unknown error";
+}
+
+const char *
 stoa_strerror(int rc)
 {
 	if (rc > 0)
@@ -56,7 +64,7 @@ stoa_strerror(int rc)
 	for (size_t i = 0; i < STOAI_COUNT(sentences); i++)
 		if (sentences[i].rc == rc)
 			return sentences[i].sentence;
-	return strerrordesc_np(-rc) ? strerrordesc_np(-rc) : "unknown error";
+	return stoai_errno_text(rc);
 }
 
 const char *
@@ -102,8 +110,7 @@ int(stoai_error_errno)(const char *format, ...)
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof text)
 		(void)snprintf(text + n, sizeof text - (size_t)n, ": %s",
-			strerrordesc_np(error) ? strerrordesc_np(error)
-					       : "unknown error");
+			stoai_errno_text(-error));
 	return error ? -error : -EIO;
 }
 

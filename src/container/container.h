@@ -6,6 +6,7 @@
 #include "container/format.h"
 #include "object/object.h"
 #include "stoa/detail/hashmap_core.h"
+#include <string.h>
 
 /* ---- shape.c: what follows from a description ---- */
 
@@ -31,6 +32,7 @@ struct stoai_shape {
 	uint32_t slot_size; /* of a vector's slot: elem_size, or 8 when boxed */
 	bool val_clears;    /* removing one means more than forgetting it */
 	bool val_pinned;    /* holds a lock: never saved as a whole */
+	bool quick; /* a map of words to plain values that lie in the slot */
 	uint32_t part_count; /* of a struct key */
 	struct stoai_part part[STOAI_PARTS_MAX];
 };
@@ -70,17 +72,6 @@ int stoai_shape_make(const stoa_type *t, struct stoai_shape *ret);
 void stoai_shape_differs(
 	const stoa_tx *rd, const struct stoai_shape *s, uint64_t stored_id);
 
-/* ---- reading, without a call where all is well ---- */
-
-/* stoai_tx_at, for a scope that reads and an offset that is not 0 */
-static inline const void *
-stoai_container_at(const stoa_tx *rd, uint64_t off, uint64_t size)
-{
-	return stoai_likely(stoai_in_heap(rd->seg, off, size))
-		       ? stoai_at(rd->seg, off)
-		       : stoai_tx_at(rd, off, size);
-}
-
 /* ---- change.c: how shared bytes are changed ---- */
 
 /* The gate of every change: tx may write, and p lies in its segment. */
@@ -95,6 +86,18 @@ static inline bool
 stoai_change_dead(stoa_tx *tx, const void *p, uint64_t size)
 {
 	return stoai_likely(!tx->seg->checked) || stoai_tx_save(tx, p, size);
+}
+
+/* Most things are a word or two: no call then. In a damaged segment they may overlap. */
+static inline void
+stoai_copy(void *to, const void *from, size_t size)
+{
+	if (stoai_likely(size == 8))
+		memcpy(to, from, 8);
+	else if (size == 16)
+		memcpy(to, from, 16);
+	else
+		memmove(to, from, size);
 }
 
 /* The writable view of bytes that are saved, fresh or dead. */
@@ -165,6 +168,17 @@ stoai_table_bytes(const stoa_shape_ *s, unsigned log2)
 {
 	return log2 < 4 ? s->head + ((uint64_t)s->slot_size << log2)
 			: stoa_group_stride_(s) << (log2 - 4);
+}
+/*
+ * The slot that a new key takes in a group that has one: the first from its home
+ * on, round the group. No branch: it would wait for the group's line.
+ */
+static inline unsigned
+stoai_group_slot(unsigned unused, unsigned home)
+{
+	unsigned twice = unused | unused << STOA_GROUP_;
+
+	return (home + (unsigned)__builtin_ctz(twice >> home)) % STOA_GROUP_;
 }
 /* Another table of that capacity in place of the map's; all live slots move. */
 bool stoai_table_rebuild(stoa_tx *tx, struct stoai_map *m, unsigned log2);

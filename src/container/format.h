@@ -40,7 +40,7 @@
 /* stoa_hashmap.table_ */
 #define STOAI_TABLE_OFFSET ((UINT64_C(1) << 56) - 1)
 enum {
-	STOAI_TABLE_SHIFT = 56,
+	STOAI_TABLE_SHIFT = STOA_TABLE_SHIFT_,
 	STOAI_TABLE_LOG2_MIN = 2,
 	STOAI_TABLE_LOG2_MAX = 40
 };

@@ -69,7 +69,7 @@ stoai_map_load(const stoa_tx *rd, const stoa_hashmap *m,
 			   ret->log2 > s->log2_max ||
 			   (ret->off & (s->core.head - 1))))
 		return map_damaged(rd, m, "H3: no such table");
-	ret->table = stoai_container_at(
+	ret->table = stoai_tx_at(
 		rd, ret->off, stoai_table_bytes(&s->core, ret->log2));
 	return ret->table != NULL;
 }
@@ -100,15 +100,66 @@ stoai_map_load_to_change(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	return true;
 }
 
+/* ---- what a scope has opened already: stoa/detail/view.h ---- */
+
+/* room: how many EMPTY slots may be taken; 0 where the counts are not saved */
+static void
+map_show(const stoa_tx *rd, const struct stoai_map *m, uint64_t room)
+{
+	stoa_view_ *view = m->table ? stoai_view_fill(rd) : NULL;
+
+	if (!view)
+		return;
+	view->map = m->shared;
+	view->table = m->table;
+	view->word = (uint64_t)m->log2 << STOAI_TABLE_SHIFT | m->off;
+	view->shape = m->shape;
+	view->fresh = stoai_tx_is_fresh(rd, m->off, 1);
+	view->mask = stoa_groups_mask_(m->log2);
+	view->stride = stoa_group_stride_(&m->shape->core);
+	/* tables of less than a group are as rare as they are small */
+	view->room = m->shape->quick && m->log2 >= 4 ? room : 0;
+}
+
+static inline bool
+map_seen(const stoa_tx *rd, const stoa_hashmap *m, struct stoai_map *ret)
+{
+	const stoa_view_ *view = &rd->view;
+
+	if (stoai_unlikely(view->map != m ||
+			   view->word != a64_load_relaxed(&m->table_) ||
+			   view->thread != stoa_thread_self_()))
+		return false;
+	ret->shared = m;
+	ret->shape = view->shape;
+	ret->table = view->table;
+	ret->off = view->word & STOAI_TABLE_OFFSET;
+	ret->log2 = (unsigned)(view->word >> STOAI_TABLE_SHIFT);
+	return true;
+}
+
+/* To look into it. */
+static inline bool
+map_look(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
+	struct stoai_map *ret)
+{
+	if (stoai_likely(map_seen(rd, m, ret)))
+		return true;
+	if (!map_open(rd, m, t, ret))
+		return false;
+	map_show(rd, ret, 0);
+	return true;
+}
+
 const unsigned char *
 stoa_hashmap_table_(const stoa_tx *rd, const stoa_hashmap *m,
-	const stoa_type *t, unsigned *ret_log2)
+	const stoa_type *t, uint64_t *ret_word)
 {
 	struct stoai_map map;
 
-	if (!map_open(rd, m, t, &map))
+	if (!map_look(rd, m, t, &map))
 		return NULL;
-	*ret_log2 = map.log2;
+	*ret_word = (uint64_t)map.log2 << STOAI_TABLE_SHIFT | map.off;
 	return map.table;
 }
 
@@ -214,7 +265,7 @@ stoa_hashmap_get_(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
 	struct stoai_map map;
 	struct map_found at;
 
-	if (!map_open(rd, m, t, &map) || !map.table ||
+	if (!map_look(rd, m, t, &map) || !map.table ||
 		!map_find(rd, &map, key, size, &at))
 		return NULL;
 	return stoa_slot_val_(rd, &map.shape->core, at.slot);
@@ -308,6 +359,16 @@ map_fill_slot(stoa_tx *tx, const struct stoai_map *m, unsigned char *slot,
 	return true;
 }
 
+/* A slot that is filled counts; what is stored to is saved, or new. */
+static inline void
+map_count_slot(stoa_hashmap *shared, unsigned char *control, uint64_t hash)
+{
+	shared->count_++;
+	shared->used_ += *control == STOA_SLOT_EMPTY_;
+	shared->stamp_++;
+	*control = (unsigned char)stoa_tag_(hash);
+}
+
 /* A key that is not there, hashed in *k. NULL: tx has failed. */
 static void *
 map_add(stoa_tx *tx, struct stoai_map *m, const void *key, size_t size,
@@ -330,11 +391,67 @@ map_add(stoa_tx *tx, struct stoai_map *m, const void *key, size_t size,
 		!stoai_tx_save(tx, control, 1) ||
 		!stoai_tx_save(tx, &shared->count_, 3 * sizeof(uint64_t)))
 		return NULL;
-	shared->count_++;
-	shared->used_ += *control == STOA_SLOT_EMPTY_;
-	shared->stamp_++;
-	*control = (unsigned char)stoa_tag_(k->hash);
+	map_count_slot(shared, control, k->hash);
+	map_show(tx, m, stoai_table_limit(m->log2) - shared->used_);
 	return val;
+}
+
+/*
+ * The common case of put and ensure: a number as key, a plain value, and the scope
+ * has inserted into this map before. The value of the key, if it is there; else of
+ * a fresh slot, not cleared, and *ret_new. NULL: this is not the common case.
+ *
+ * Few steps and nothing in memory that could be in a register: what counts is how
+ * many insertions the machine can have under way while it waits for their lines.
+ */
+static inline __attribute__((always_inline)) void *
+map_put_quick(
+	stoa_tx *tx, const stoa_hashmap *m, const void *key, bool *ret_new)
+{
+	stoa_view_ *view = &tx->view;
+	stoa_hashmap *shared = stoai_mutable(m);
+	const struct stoai_shape *s = view->shape;
+	uint64_t word, hash, g, mask, slot_size, step = 0;
+	unsigned char *group, *slot;
+	unsigned hit, i;
+
+	if (view->map != m || !view->room || view->word != m->table_ ||
+		view->thread != stoa_thread_self_())
+		return NULL;
+	mask = view->mask;
+	slot_size = s->core.slot_size;
+	memcpy(&word, key, sizeof word);
+	hash = stoa_mix_(word ^ m->seed_);
+	for (g = hash & mask;; g = (g + step) & mask) {
+		group = (unsigned char *)stoai_mutable(view->table) +
+			g * view->stride;
+		slot = group + s->core.head;
+		__builtin_prefetch(slot + stoa_home_(hash) * slot_size, 1);
+		for (hit = stoa_group_match_(group, stoa_tag_(hash)); hit;
+			hit &= hit - 1) {
+			unsigned char *at = slot + stoai_ctz64(hit) * slot_size;
+
+			if (stoa_load_word_(at, STOA_KEY_8_) != word)
+				continue;
+			at += s->core.val_off;
+			return stoai_tx_save(tx, at, s->elem_size) ? at : NULL;
+		}
+		if (stoai_likely(stoa_group_match_(group, STOA_SLOT_EMPTY_)))
+			break;
+		/* an erased slot on the way would be the better one */
+		if (stoa_group_live_(group) != 0xffff || step++ == mask)
+			return NULL;
+	}
+	i = stoai_group_slot(
+		~stoa_group_live_(group) & 0xffff, stoa_home_(hash));
+	slot += i * slot_size;
+	if (!view->fresh && !stoai_tx_save_byte(tx, group + i))
+		return NULL;
+	memcpy(slot, &word, sizeof word);
+	view->room--;
+	map_count_slot(shared, group + i, hash);
+	*ret_new = true;
+	return slot + s->core.val_off;
 }
 
 void *
@@ -357,16 +474,23 @@ stoa_hashmap_edit_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	return val ? stoai_scratch(t->val->size, val) : map_scratch(t);
 }
 
-void *
-stoa_hashmap_ensure_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
-	const void *key, size_t size)
+/* there: whether the key may be there already. */
+static void *
+map_ensure(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size, bool there)
 {
 	struct stoai_map map;
 	struct map_found at;
-	void *val = NULL;
+	bool fresh = false;
+	void *val = map_put_quick(tx, m, key, &fresh);
 
-	if (stoai_map_load_to_change(tx, m, t, &map)) {
-		if (stoai_likely(map_find(tx, &map, key, size, &at) != NULL))
+	if (fresh)
+		return memset(val, 0, t->val->size);
+	if (!val && stoai_map_load_to_change(tx, m, t, &map)) {
+		if (!there)
+			stoai_map_key(&map, key, size, &at.k);
+		if (there && stoai_likely(map_find(tx, &map, key, size, &at) !=
+					  NULL))
 			val = map_edit_slot(tx, &map, at.slot);
 		else if (stoai_tx_writes(tx)) /* no damage on the way */
 			val = map_add(tx, &map, key, size, &at.k);
@@ -375,42 +499,53 @@ stoa_hashmap_ensure_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 }
 
 void *
+stoa_hashmap_ensure_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size)
+{
+	return map_ensure(tx, m, t, key, size, true);
+}
+
+void *
 stoa_hashmap_add_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size)
 {
-	struct stoai_map map;
-	stoa_key_ k;
-	void *val = NULL;
-
-	if (stoai_map_load_to_change(tx, m, t, &map)) {
-		stoai_map_key(&map, key, size, &k);
-		val = map_add(tx, &map, key, size, &k);
-	}
-	return val ? val : map_scratch(t);
+	return map_ensure(tx, m, t, key, size, false);
 }
 
-STOAI_FLATTEN void *
-stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
-	const void *key, size_t size, const void *val)
+/* What is there, or a new one: a place for the value; NULL: tx has failed. */
+static __attribute__((noinline)) void *
+map_put(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t, const void *key,
+	size_t size)
 {
 	struct stoai_map map;
 	struct map_found at;
-	void *to = NULL;
+	void *to;
 
-	if (stoai_map_load_to_change(tx, m, t, &map)) {
-		if (map_find(tx, &map, key, size, &at)) {
-			to = map_edit_slot(tx, &map, at.slot);
-			if (to && map.shape->val_clears &&
-				!stoai_type_clear(tx, t->val, to))
-				to = NULL;
-		} else if (stoai_tx_writes(tx)) {
-			to = map_add(tx, &map, key, size, &at.k);
-		}
-	}
-	if (!to)
+	if (!stoai_map_load_to_change(tx, m, t, &map))
+		return NULL;
+	if (!map_find(tx, &map, key, size, &at))
+		return stoai_tx_writes(tx) /* no damage on the way */
+			       ? map_add(tx, &map, key, size, &at.k)
+			       : NULL;
+	to = map_edit_slot(tx, &map, at.slot);
+	if (to && map.shape->val_clears && !stoai_type_clear(tx, t->val, to))
+		return NULL;
+	return to;
+}
+
+void *
+stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, size_t size, const void *val)
+{
+	bool fresh;
+	void *to = map_put_quick(tx, m, key, &fresh);
+
+	if (stoai_unlikely(!to))
+		to = map_put(tx, m, t, key, size);
+	if (stoai_unlikely(!to))
 		to = map_scratch(t);
 	if (t->val && val)
-		memcpy(to, val, t->val->size);
+		stoai_copy(to, val, t->val->size);
 	else if (t->val)
 		memset(to, 0, t->val->size);
 	return to;

@@ -212,6 +212,8 @@ shape_set_map(struct stoai_shape *s, const stoa_type *t)
 		s->log2_max < STOAI_TABLE_LOG2_MAX &&
 		stoai_table_bytes(c, s->log2_max + 1) <= STOAI_BYTES_MAX;)
 		s->log2_max++;
+	s->quick = c->key_class == STOA_KEY_8_ && t->val && !c->box_size &&
+		   !s->val_clears;
 	return 0;
 }
 

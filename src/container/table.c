@@ -12,25 +12,28 @@
 #include "container/container.h"
 #include <string.h>
 
-/* On the key's way the first group with one that is not live; from its home on. */
-static uint64_t
-table_free_slot(const struct stoai_map *m, uint64_t hash)
+/*
+ * On the key's way the first group with a slot that is not live, and that slot,
+ * from its home on. STOA_SLOT_NONE_: all are live.
+ */
+static inline uint64_t
+table_free_slot(
+	const struct stoai_map *m, uint64_t hash, unsigned char **ret_group)
 {
-	const stoa_shape_ *c = &m->shape->core;
 	const uint64_t mask = stoa_groups_mask_(m->log2);
+	const uint64_t stride = stoa_group_stride_(&m->shape->core);
 	const unsigned valid = stoa_group_valid_(m->log2);
-	const unsigned home = stoa_home_(hash);
 	uint64_t g = hash & mask;
 
 	for (uint64_t step = 1; step <= mask + 1; step++) {
-		unsigned unused = ~stoa_group_live_(m->table +
-						    g * stoa_group_stride_(c)) &
-				  valid;
+		const unsigned char *group = m->table + g * stride;
+		unsigned unused = ~stoa_group_live_(group) & valid, i;
 
-		if (unused >> home)
-			unused &= ~0u << home;
-		if (unused)
-			return g * STOA_GROUP_ + stoai_ctz64(unused);
+		if (stoai_likely(unused != 0)) {
+			i = stoai_group_slot(unused, stoa_home_(hash));
+			*ret_group = stoai_mutable(group);
+			return g * STOA_GROUP_ + i;
+		}
 		g = (g + step) & mask;
 	}
 	return STOA_SLOT_NONE_;
@@ -44,41 +47,72 @@ table_damaged(stoa_tx *tx, const struct stoai_map *m, const char *what)
 	return false;
 }
 
-/* All live slots of `from` into the empty table of `to`; how many: H4. */
-static bool
-table_move_slots(
-	stoa_tx *tx, const struct stoai_map *from, const struct stoai_map *to)
+/* A live slot into the table of `to`, which has room. False: tx has failed. */
+static inline __attribute__((always_inline)) bool
+table_move_slot(stoa_tx *tx, const struct stoai_map *from,
+	const struct stoai_map *to, unsigned key_class,
+	const unsigned char *slot)
 {
 	const stoa_shape_ *c = &from->shape->core;
+	unsigned char *group = NULL;
+	stoa_key_ k;
+	uint64_t i;
+
+	if (key_class == STOA_KEY_8_)
+		stoa_key_set_(&k, c, STOA_KEY_8_, from->shape->type, slot, 8,
+			from->shared->seed_);
+	else if (!stoai_map_slot_key(tx, from, slot, &k))
+		return false;
+	i = table_free_slot(to, k.hash, &group);
+	if (stoai_unlikely(!group))
+		return table_damaged(tx, from, "H5: no slot is free");
+	i %= STOA_GROUP_;
+	stoai_copy(group + c->head + i * c->slot_size, slot, c->slot_size);
+	group[i] = (unsigned char)stoa_tag_(k.hash);
+	return true;
+}
+
+/* All live slots of `from` into the empty table of `to`; how many: H4. */
+static inline __attribute__((always_inline)) bool
+table_move_slots(stoa_tx *tx, const struct stoai_map *from,
+	const struct stoai_map *to, unsigned key_class)
+{
+	const stoa_shape_ *c = &from->shape->core;
+	const unsigned valid = stoa_group_valid_(from->log2);
+	const uint64_t slot_size = c->slot_size;
 	uint64_t moved = 0, count = from->shared->count_;
 	uint64_t groups = stoa_groups_mask_(from->log2) + 1;
-	stoa_key_ k;
+	const unsigned char *group = from->table;
 
-	for (uint64_t g = 0; g < groups; g++) {
-		unsigned live = stoa_group_live_(from->table +
-						 g * stoa_group_stride_(c)) &
-				stoa_group_valid_(from->log2);
+	for (; groups; groups--, group += stoa_group_stride_(c)) {
+		unsigned live = stoa_group_live_(group) & valid;
 
 		for (; live; live &= live - 1) {
-			const unsigned char *slot = stoa_slot_at_(from->table,
-				c, g * STOA_GROUP_ + stoai_ctz64(live));
-			uint64_t i;
-
 			if (moved++ == count)
 				return table_damaged(tx, from,
 					"H4: more live slots than its count");
-			if (!stoai_map_slot_key(tx, from, slot, &k))
+			if (!table_move_slot(tx, from, to, key_class,
+				    group + c->head +
+					    stoai_ctz64(live) * slot_size))
 				return false;
-			i = table_free_slot(to, k.hash);
-			memmove(stoai_mutable(stoa_slot_at_(to->table, c, i)),
-				slot, c->slot_size);
-			*(unsigned char *)stoai_mutable(
-				stoa_control_at_(to->table, c, i)) =
-				(unsigned char)stoa_tag_(k.hash);
 		}
 	}
 	return moved == count ||
 	       table_damaged(tx, from, "H4: fewer live slots than its count");
+}
+
+/* A table without a slot; what is not a control byte is dead. */
+static const unsigned char *
+table_new(stoa_tx *tx, const stoa_shape_ *c, unsigned log2)
+{
+	unsigned char *table =
+		stoai_tx_alloc_dirty(tx, stoai_table_bytes(c, log2), c->head);
+	uint64_t groups = table ? stoa_groups_mask_(log2) + 1 : 0;
+
+	for (uint64_t g = 0; g < groups; g++)
+		memset(table + g * stoa_group_stride_(c), STOA_SLOT_EMPTY_,
+			STOA_GROUP_);
+	return table;
 }
 
 bool
@@ -96,11 +130,14 @@ stoai_table_rebuild(stoa_tx *tx, struct stoai_map *m, unsigned log2)
 		return false;
 	}
 	to.log2 = log2;
-	to.table = stoai_tx_alloc(tx, stoai_table_bytes(c, log2), c->head);
+	to.table = table_new(tx, c, log2);
 	if (!to.table)
 		return false;
 	to.off = stoai_off(tx->seg, to.table);
-	if (m->table && !table_move_slots(tx, m, &to))
+	if (m->table &&
+		!(c->key_class == STOA_KEY_8_
+				? table_move_slots(tx, m, &to, STOA_KEY_8_)
+				: table_move_slots(tx, m, &to, c->key_class)))
 		return false;
 	if (!stoai_tx_save(tx, shared, sizeof *shared) ||
 		!stoai_tx_free_moved(tx, m->off))
@@ -120,16 +157,16 @@ stoai_table_make_room(
 {
 	const stoa_hashmap *shared = m->shared;
 	uint64_t i = STOA_SLOT_NONE_, limit = 0;
+	unsigned char *group = NULL;
 	unsigned log2 = m->log2;
 
 	if (m->table) {
 		limit = stoai_table_limit(log2);
-		i = table_free_slot(m, hash);
+		i = table_free_slot(m, hash, &group);
 		if (i == STOA_SLOT_NONE_)
 			return table_damaged(tx, m, "H5: no slot is free");
 		if (shared->used_ < limit ||
-			*stoa_control_at_(m->table, &m->shape->core, i) ==
-				STOA_SLOT_ERASED_) {
+			group[i % STOA_GROUP_] == STOA_SLOT_ERASED_) {
 			*ret_slot = i;
 			return true;
 		}
@@ -139,7 +176,7 @@ stoai_table_make_room(
 	}
 	if (!stoai_table_rebuild(tx, m, log2))
 		return false;
-	*ret_slot = table_free_slot(m, hash);
+	*ret_slot = table_free_slot(m, hash, &group);
 	return true;
 }
 

@@ -64,7 +64,7 @@ stoai_vec_load(const stoa_tx *rd, const stoa_vec *v,
 		return vec_damaged(rd, v, "V1, V2: its words disagree");
 	if (!ret->off)
 		return true;
-	ret->data = stoai_container_at(rd, ret->off, bytes);
+	ret->data = stoai_tx_at(rd, ret->off, bytes);
 	return ret->data != NULL;
 }
 
@@ -288,6 +288,21 @@ vec_insert(stoa_tx *tx, struct stoai_vec *v, uint64_t i)
 	return p && vec_set_count(tx, v, v->count + 1) ? p : NULL;
 }
 
+/* What follows at the end needs no call: stoa/detail/view.h. */
+static void
+vec_show(stoa_tx *tx, const struct stoai_vec *v)
+{
+	stoa_view_ *view = stoai_view_fill(tx);
+
+	if (!view || v->shape->type->boxed)
+		return;
+	view->vec = v->shared;
+	view->data = v->off;
+	view->first = stoai_mutable(v->data);
+	view->next = vec_slot(v, v->count);
+	view->end = vec_slot(v, v->capacity);
+}
+
 STOAI_FLATTEN void *
 stoa_vec_insert_(stoa_tx *tx, const stoa_vec *v, const stoa_type *t, size_t i,
 	const void *val)
@@ -298,15 +313,18 @@ stoa_vec_insert_(stoa_tx *tx, const stoa_vec *v, const stoa_type *t, size_t i,
 	if (vec_open_to_change(tx, v, t, &vec)) {
 		if (i == SIZE_MAX)
 			i = vec.count;
-		if (i <= vec.count)
+		if (i <= vec.count) {
 			p = vec_insert(tx, &vec, i);
-		else
+			if (p)
+				vec_show(tx, &vec);
+		} else {
 			stoai_tx_fail(tx,
 				stoai_error(-EINVAL,
 					"insertion at %zu of '%s', which has "
 					"%llu elements",
 					i, t->name,
 					(unsigned long long)vec.count));
+		}
 	}
 	if (!p)
 		return vec_scratch(t, val);

@@ -19,15 +19,19 @@
  * The heap is walkable from span 0 by run lengths at every instant. Inside a FREE
  * run words are left over from earlier: FREE or BODY, and at most one LARGE of a
  * thread that was killed while it cut the run, which its recovery makes FREE.
+ * Inside a LARGE run that is being merged or split (resize.c) one word may be the
+ * published LARGE of its second part.
  * So SLAB, or LARGE that is published, is the truth wherever it stands.
  *
  * Who writes what
  *	table    FREE: under header.heap_lock. LARGE unpublished: its owner.
- *	         LARGE published: who frees it, by one CAS. SLAB: its owner
+ *	         LARGE published: who frees it, or who has locked the block and
+ *	         merges or splits it, by one CAS. SLAB: its owner
  *	meta     owner: one CAS from abandoned, then its owner; bits: its owner;
  *	         remote: any thread, by atomic OR and AND. A dead owner's
  *	         recoverer writes in its stead
- *	header   committed and cursor: under heap_lock
+ *	header   committed and cursor: under heap_lock; a merge moves the cursor
+ *	         from the head that vanishes to the one in front of it
  */
 #ifndef STOAI_HEAP_FORMAT_H
 #define STOAI_HEAP_FORMAT_H

@@ -13,7 +13,14 @@
  * reads the header again.
  *
  * Trimming marks a free run PUNCHED before its pages go. A run so marked is asked
- * for again (run.c) before anybody gets it.
+ * for again (run.c) before anybody gets it. When the last run has no pages any
+ * more the heap ends before it: committed moves back, by one store. The file keeps
+ * its length, so who still believes in the old end reads zeros there at worst; and
+ * who grows it meanwhile asks for memory behind the new end, after the pages went.
+ *
+ * Nothing is punched while somebody has it open read-only: such a reader may be
+ * reading a block that was freed under it, and on a full tmpfs a page that is gone
+ * would be a signal, where a stale one is -EAGAIN.
  *
  * Invariant I8 (check.c): committed is the end of the last span, and not beyond
  * the reserve.
@@ -84,7 +91,7 @@ int
 stoai_supply_grow(struct stoai_seat *seat, uint64_t want)
 {
 	stoa_segment *seg = seat->seg;
-	uint64_t count = stoai_span_count(seg), limit = stoai_span_limit(seg);
+	uint64_t count = stoai_span_count(seg), limit = stoai_span_room(seg);
 	uint64_t span = UINT64_C(1) << seg->span_shift;
 	uint64_t need = stoai_align_up(want, span) >> seg->span_shift;
 	uint64_t step = stoai_min(
@@ -115,13 +122,53 @@ in_use(stoa_segment *seg)
 	return used << seg->span_shift;
 }
 
+static STOAI_THREAD struct {
+	uint64_t seed; /* of the segment: its address may be used again */
+	stoa_segment_shortage what;
+} last;
+
+static stoa_segment_limit
+limit_hit(const stoa_segment *seg, int rc)
+{
+	switch (rc) {
+	case -ENOSPC:
+	case -EDQUOT:
+		return STOA_LIMIT_FILE_SYSTEM;
+	case -EFBIG:
+		return STOA_LIMIT_FILE_SIZE;
+	case STOAI_AT_LIMIT:
+		return last.what.limit - stoai_min(last.what.used,
+						 last.what.limit) >=
+				       last.what.wanted
+			       ? STOA_LIMIT_PIECES
+		       : seg->room < seg->size ? STOA_LIMIT_BUFFER
+					       : STOA_LIMIT_SEGMENT;
+	default:
+		return STOA_LIMIT_MEMORY;
+	}
+}
+
+void
+stoa_segment_last_shortage(const stoa_segment *seg, stoa_segment_shortage *ret)
+{
+	memset(ret, 0, sizeof *ret);
+	if (seg && seg->seed == last.seed)
+		*ret = last.what;
+}
+
 int
 stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc)
 {
-	uint64_t limit = stoai_span_limit(seg) << seg->span_shift;
+	uint64_t limit = stoai_span_room(seg) << seg->span_shift;
 	char used[16], of[16], piece[16];
 
-	stoai_size_text(used, in_use(seg));
+	last.seed = seg->seed;
+	last.what = (stoa_segment_shortage){.error = rc < 0 ? rc : 0,
+		.wanted = want,
+		.used = in_use(seg),
+		.limit = limit};
+	last.what.hit = limit_hit(seg, rc);
+	stoai_size_text(used, last.what.used);
 	stoai_size_text(of, limit);
 	stoai_size_text(piece, want);
 	if (rc < 0)
@@ -144,7 +191,7 @@ int
 stoai_heap_grow(struct stoai_seat *seat, uint64_t size)
 {
 	stoa_segment *seg = seat->seg;
-	uint64_t count = stoai_span_count(seg), limit = stoai_span_limit(seg);
+	uint64_t count = stoai_span_count(seg), limit = stoai_span_room(seg);
 	uint64_t end;
 	int rc;
 
@@ -179,7 +226,8 @@ stoai_heap_format(stoa_segment *seg, uint64_t size)
 
 	STOA_ASSERT(
 		seg->meta_stride == stoai_heap_meta_stride(seg->span_shift));
-	if (seg->caller_memory || size > limit << seg->span_shift)
+	limit = stoai_min(limit, stoai_span_room(seg));
+	if (size > limit << seg->span_shift)
 		size = limit << seg->span_shift;
 	count = stoai_align_up(size, UINT64_C(1) << seg->span_shift) >>
 		seg->span_shift;
@@ -228,6 +276,18 @@ punch(stoa_segment *seg, uint64_t at, uint64_t spans)
 	return rc ? rc : (int64_t)(to - from);
 }
 
+/* The last run is free and without pages: the heap ends before it. */
+static void
+cut_end(stoa_segment *seg, uint64_t at)
+{
+	struct stoai_header *header = stoai_header(seg);
+
+	if (a64_load_relaxed(&header->cursor) >= at)
+		a64_store_kill(&header->cursor, 0);
+	a64_store_release(&header->committed, stoai_span_off(seg, at));
+	a64_store_relaxed(&seg->committed, stoai_span_off(seg, at));
+}
+
 /* Up to PUNCH_AT_ONCE bytes; 0: there is nothing left to give back. */
 static int64_t
 trim_some(stoa_segment *seg)
@@ -239,10 +299,9 @@ trim_some(stoa_segment *seg)
 		int64_t bytes = 0;
 		uint64_t joined;
 
-		word = stoai_span_load(seg, at);
+		STOA_VERIFY(stoai_span_head(seg, &at, &word));
 		spans = stoai_span_length(word);
-		STOA_VERIFY(spans && spans <= count - at &&
-			    stoai_span_state(word) != STOAI_SPAN_BODY);
+		STOA_VERIFY(spans && spans <= count - at);
 		if (stoai_span_state(word) != STOAI_SPAN_FREE)
 			continue;
 		joined = stoai_run_join(seg, at, count, false, &word);
@@ -251,9 +310,29 @@ trim_some(stoa_segment *seg)
 		if (bytes < 0)
 			return bytes;
 		done += bytes;
-		spans = stoai_span_length(stoai_span_load(seg, at));
+		word = stoai_span_load(seg, at);
+		spans = stoai_span_length(word);
+		if (at && joined && at + spans == count &&
+			word & STOAI_SPAN_PUNCHED) {
+			cut_end(seg, at);
+			break;
+		}
 	}
 	return done;
+}
+
+/* Under the heap's lock: nobody reads without one. Readers come after it or not. */
+static int64_t
+trim_unread(stoa_segment *seg)
+{
+	int64_t bytes;
+
+	if (stoai_os_lock_byte(seg->fd, STOAI_READER_BYTE,
+		    STOAI_LOCK_EXCLUSIVE) == -EAGAIN)
+		return 0;
+	bytes = trim_some(seg);
+	(void)stoai_os_lock_byte(seg->fd, STOAI_READER_BYTE, STOAI_LOCK_NONE);
+	return bytes;
 }
 
 int64_t
@@ -270,7 +349,7 @@ stoai_heap_trim(struct stoai_seat *seat)
 
 		if (rc)
 			return rc;
-		bytes = trim_some(seg);
+		bytes = trim_unread(seg);
 		stoai_heap_unlock(seat);
 		total += bytes > 0 ? bytes : 0;
 	} while (bytes > 0);

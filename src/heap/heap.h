@@ -110,6 +110,27 @@ int stoai_heap_free_logged(stoa_segment *seg, uint32_t slot, uint64_t off,
  */
 void stoai_heap_unpublish(stoa_segment *seg, uint32_t slot, uint64_t off);
 
+/*
+ * Two large blocks side by side, of n and k spans, both owned by shared data,
+ * become one, or one becomes two (resize.c). Each undoes the other, and may be
+ * repeated from its top after a death. slot: whose the second part is then, so
+ * that the undo of its allocation finds it. -EBADMSG: no such blocks are there.
+ */
+int stoai_heap_merge(stoa_segment *seg, uint64_t off, uint64_t n, uint64_t k);
+int stoai_heap_split(
+	stoa_segment *seg, uint32_t slot, uint64_t off, uint64_t n, uint64_t k);
+/* Is it a large block that shared data owns, and of how many spans? */
+bool stoai_heap_run(stoa_segment *seg, uint64_t off, uint64_t *ret_spans);
+/*
+ * A transient block of *spans spans, and at least `least`, right behind the large
+ * one of n spans at off, or right in front of it, where it begins at a multiple of
+ * align. -EAGAIN: no such; *spans is what there is.
+ */
+int stoai_heap_take_behind(struct stoai_seat *seat, uint64_t off, uint64_t n,
+	uint64_t least, uint64_t *spans);
+int stoai_heap_take_before(struct stoai_seat *seat, uint64_t off,
+	uint64_t least, uint64_t align, uint64_t *spans);
+
 /* Bytes that may be used from off on, which is a block's start; 0: it is none. */
 uint64_t stoai_heap_usable(stoa_segment *seg, uint64_t off);
 /* The start of the allocated block that holds off; 0: there is none. */
@@ -137,6 +158,17 @@ struct stoai_heap_stat {
 	uint64_t blocks;    /* published */
 };
 void stoai_heap_statistics(stoa_segment *seg, struct stoai_heap_stat *ret);
+struct stoai_heap_room {
+	uint64_t largest; /* bytes of the largest block that could be had */
+	uint64_t
+		largest_max; /* the same, when the heap has grown to its limit */
+};
+void stoai_heap_room(stoa_segment *seg, struct stoai_heap_room *ret);
+/*
+ * All free bytes are zero, but those of slabs and caches of other threads; returns
+ * how many these are, or < 0. Not inside a transaction: the rest of the log goes.
+ */
+int64_t stoai_heap_zero(struct stoai_seat *seat);
 /* Calls f for each published block, in address order; stops at != 0 and returns it. */
 int stoai_heap_each(stoa_segment *seg,
 	int (*f)(void *user, uint64_t off, uint64_t size), void *user);

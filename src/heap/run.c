@@ -145,10 +145,10 @@ run_search(stoa_segment *seg, const struct run_wish *wish, uint64_t from,
 	uint64_t end = stoai_span_count(seg);
 
 	for (uint64_t at = from; at < to;) {
-		uint64_t word = stoai_span_load(seg, at);
-		uint64_t length = stoai_span_length(word);
+		uint64_t word, length;
 
-		STOA_VERIFY(stoai_span_state(word) != STOAI_SPAN_BODY);
+		STOA_VERIFY(stoai_span_head(seg, &at, &word));
+		length = stoai_span_length(word);
 		STOA_VERIFY(length && length <= end - at);
 		if (stoai_span_state(word) == STOAI_SPAN_FREE) {
 			uint64_t spans = stoai_run_join(
@@ -241,6 +241,17 @@ run_fill(stoa_segment *seg, uint64_t span)
 	return 0;
 }
 
+/* What was looked for under the lock is ours now, with pages; the lock goes. */
+static int
+run_take(struct stoai_seat *seat, int rc, const struct run_found *found,
+	uint64_t spans)
+{
+	if (!rc)
+		run_cut(seat, found, spans);
+	stoai_heap_unlock(seat);
+	return rc ? rc : run_fill(seat->seg, found->start);
+}
+
 static int
 run_find_once(struct stoai_seat *seat, struct run_wish *wish, uint64_t *ret)
 {
@@ -250,11 +261,7 @@ run_find_once(struct stoai_seat *seat, struct run_wish *wish, uint64_t *ret)
 	if (rc)
 		return rc;
 	rc = run_search_all(seat->seg, wish, &found);
-	if (!rc)
-		run_cut(seat, &found, wish->spans);
-	stoai_heap_unlock(seat);
-	if (!rc)
-		rc = run_fill(seat->seg, found.start);
+	rc = run_take(seat, rc, &found, wish->spans);
 	if (!rc)
 		*ret = found.start;
 	return rc;
@@ -282,4 +289,89 @@ stoai_run_free(stoa_segment *seg, uint64_t span, uint64_t word)
 	return a64_cas_seq_cst(stoai_span_at(seg, span), &word,
 		stoai_span_word(STOAI_SPAN_FREE, word & STOAI_SPAN_PUNCHED,
 			stoai_span_length(word)));
+}
+
+/* ---- beside a run of ours ---- */
+
+/* The free run at `at`, joined until `end`: at least `least` spans, if it can be. */
+static int
+run_join_least(stoa_segment *seg, uint64_t at, uint64_t end, uint64_t least,
+	struct run_found *ret)
+{
+	uint64_t word = stoai_span_load(seg, at);
+	uint64_t length = stoai_span_length(word);
+
+	ret->at = at;
+	ret->spans = 0;
+	if (stoai_span_state(word) != STOAI_SPAN_FREE)
+		return -EAGAIN;
+	STOA_VERIFY(length && length <= end - at);
+	for (int mixed = 0; mixed < 2 && ret->spans < least; mixed++)
+		ret->spans = stoai_run_join(seg, at, end, mixed, &ret->word);
+	return ret->spans < least ? -EAGAIN : 0;
+}
+
+int
+stoai_run_behind(
+	struct stoai_seat *seat, uint64_t at, uint64_t least, uint64_t *spans)
+{
+	stoa_segment *seg = seat->seg;
+	struct run_found found = {.start = at};
+	uint64_t count, most = *spans;
+	int rc = stoai_heap_lock(seat);
+
+	if (rc)
+		return rc;
+	count = stoai_span_count(seg);
+	rc = at < count ? run_join_least(seg, at, count, least, &found)
+			: -EAGAIN;
+	*spans = stoai_min(found.spans, most);
+	return run_take(seat, rc, &found, *spans);
+}
+
+/* The free run that ends at `head`. */
+static int
+run_search_before(
+	stoa_segment *seg, uint64_t head, uint64_t least, struct run_found *ret)
+{
+	uint64_t cursor = a64_load_relaxed(&stoai_header(seg)->cursor);
+
+	for (uint64_t at = cursor <= head ? cursor : 0; at < head;) {
+		uint64_t word, length;
+		int rc;
+
+		STOA_VERIFY(stoai_span_head(seg, &at, &word));
+		length = stoai_span_length(word);
+		STOA_VERIFY(length && length <= head - at);
+		rc = run_join_least(seg, at, head, least, ret);
+		if (rc == -EBADMSG || (!rc && ret->spans == head - at))
+			return rc;
+		at += stoai_max(length, ret->spans);
+	}
+	return -EAGAIN;
+}
+
+int
+stoai_run_before(struct stoai_seat *seat, uint64_t head, uint64_t least,
+	uint64_t align, uint64_t *spans)
+{
+	stoa_segment *seg = seat->seg;
+	struct run_found found = {.at = 0};
+	uint64_t most = *spans;
+	int rc = stoai_heap_lock(seat);
+
+	if (rc)
+		return rc;
+	rc = run_search_before(seg, head, least, &found);
+	*spans = 0;
+	if (!rc) {
+		uint64_t from = head - stoai_min(found.spans, most);
+		uint64_t off = stoai_span_off(seg, from);
+
+		found.start = from + ((stoai_align_up(off, align) - off) >>
+					     seg->span_shift);
+		*spans = found.start < head ? head - found.start : 0;
+		rc = *spans && *spans >= least ? 0 : -EAGAIN;
+	}
+	return run_take(seat, rc, &found, *spans);
 }

@@ -11,6 +11,19 @@
  */
 int stoai_run_find(
 	struct stoai_seat *seat, uint64_t spans, uint64_t align, uint64_t *ret);
+/*
+ * As much of the free run that begins at `at`, behind a run of ours, as *spans
+ * says, and at least `least`: an unpublished LARGE run of the seat's. *spans: how
+ * much. -EAGAIN: *spans are there, which is too little; -ENOSPC: without pages.
+ */
+int stoai_run_behind(
+	struct stoai_seat *seat, uint64_t at, uint64_t least, uint64_t *spans);
+/*
+ * The same in front of a run of ours, whose head is `head`; it begins at a
+ * multiple of align. Looks at every run in front of it.
+ */
+int stoai_run_before(struct stoai_seat *seat, uint64_t head, uint64_t least,
+	uint64_t align, uint64_t *spans);
 /* A LARGE run; word: what the table says of it. False: it changed meanwhile. */
 bool stoai_run_free(stoa_segment *seg, uint64_t span, uint64_t word);
 /*

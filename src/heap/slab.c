@@ -81,7 +81,7 @@ harvest_barrier(const stoa_segment *seg, uint64_t span, uint32_t class_index,
 	uint64_t low = stoai_span_off(seg, span);
 	uint64_t bytes = UINT64_C(1) << seg->span_shift;
 
-	for (uint32_t i = 0; i < seg->slot_count; i++) {
+	for (uint32_t i = 0, n = stoai_slots_used(seg); i < n; i++) {
 		uint64_t in =
 			a64_load_acquire(&stoai_slot_at(seg, i)->freeing) - low;
 

@@ -33,6 +33,22 @@ enum {                            /* what stoai_slab_look finds; bits */
 unsigned
 stoai_slab_look(stoa_segment *seg, uint64_t span, uint32_t class_index);
 
+/* Of word w of a slab of `blocks`: what shared data has, and what threads have. */
+static inline uint64_t
+stoai_slab_word(stoa_segment *seg, uint64_t span, uint32_t w, uint32_t blocks,
+	uint64_t *transient)
+{
+	struct stoai_meta *meta = stoai_meta_at(seg, span);
+	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
+	uint64_t alloc = a64_load_acquire(&bits->alloc) &
+			 ~a64_load_relaxed(stoai_meta_remote(seg, meta) + w) &
+			 stoai_valid_bits(blocks, w);
+	uint64_t pub = a64_load_relaxed(&bits->pub);
+
+	*transient = alloc & ~pub;
+	return alloc & pub;
+}
+
 static inline bool
 stoai_slab_is_ours(const struct stoai_seat *seat, const struct stoai_meta *meta)
 {

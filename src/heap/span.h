@@ -89,6 +89,14 @@ stoai_span_limit(const stoa_segment *seg)
 	return (seg->size - seg->heap_off) >> seg->span_shift;
 }
 
+/* Spans that it may have now: a caller's buffer may be shorter than its limit. */
+static inline uint64_t
+stoai_span_room(const stoa_segment *seg)
+{
+	return (a64_load_relaxed(&seg->room) - seg->heap_off) >>
+	       seg->span_shift;
+}
+
 /*
  * How many spans lie from one run's head to the next one's, for who looks without
  * the lock and does not mind to miss what changes meanwhile: at least one.
@@ -102,6 +110,22 @@ stoai_span_step(uint64_t word)
 				 stoai_span_state(word) == STOAI_SPAN_LARGE)
 		       ? length
 		       : 1;
+}
+
+/* resize.c: the same, where the word at *at was seen to be BODY. */
+bool stoai_span_lead(const stoa_segment *seg, uint64_t *at, uint64_t *word);
+
+/*
+ * Under the heap lock: the run that holds span *at, which was a head when its
+ * number was read. Merging LARGE runs takes no lock, so it may be the inside of
+ * one by now. *word: the head's. False: damaged.
+ */
+static inline bool
+stoai_span_head(const stoa_segment *seg, uint64_t *at, uint64_t *word)
+{
+	*word = stoai_span_load(seg, *at);
+	return stoai_likely(stoai_span_state(*word) != STOAI_SPAN_BODY) ||
+	       stoai_span_lead(seg, at, word);
 }
 
 /* ---- metas ---- */
@@ -166,7 +190,7 @@ stoai_freeing_in(const stoa_segment *seg, uint64_t from, uint64_t to)
 	uint64_t low = stoai_span_off(seg, from);
 	uint64_t high = stoai_span_off(seg, to);
 
-	for (uint32_t i = 0; i < seg->slot_count; i++) {
+	for (uint32_t i = 0, n = stoai_slots_used(seg); i < n; i++) {
 		uint64_t off =
 			a64_load_acquire(&stoai_slot_at(seg, i)->freeing);
 

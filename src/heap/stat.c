@@ -12,22 +12,6 @@ ones(uint64_t bits)
 	return (unsigned)__builtin_popcountll(bits);
 }
 
-/* Of word w of a slab: published, and transient. */
-static uint64_t
-slab_word(stoa_segment *seg, uint64_t span, uint32_t w, uint32_t blocks,
-	uint64_t *transient)
-{
-	struct stoai_meta *meta = stoai_meta_at(seg, span);
-	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
-	uint64_t alloc = a64_load_acquire(&bits->alloc) &
-			 ~a64_load_relaxed(stoai_meta_remote(seg, meta) + w) &
-			 stoai_valid_bits(blocks, w);
-	uint64_t pub = a64_load_relaxed(&bits->pub);
-
-	*transient = alloc & ~pub;
-	return alloc & pub;
-}
-
 static void
 slab_sum(stoa_segment *seg, uint64_t span, struct stoai_heap_stat *sum)
 {
@@ -40,7 +24,8 @@ slab_sum(stoa_segment *seg, uint64_t span, struct stoai_heap_stat *sum)
 	size = stoai_class_size(class_index);
 	for (uint32_t w = 0; w < stoai_words(blocks); w++) {
 		uint64_t transient;
-		uint64_t pub = slab_word(seg, span, w, blocks, &transient);
+		uint64_t pub =
+			stoai_slab_word(seg, span, w, blocks, &transient);
 
 		sum->blocks += ones(pub);
 		sum->used += (uint64_t)ones(pub) * size;
@@ -73,6 +58,25 @@ stoai_heap_statistics(stoa_segment *seg, struct stoai_heap_stat *ret)
 	*ret = sum;
 }
 
+/* Neighbours that are free count as one, since whoever takes them joins them. */
+void
+stoai_heap_room(stoa_segment *seg, struct stoai_heap_room *ret)
+{
+	uint64_t count = stoai_span_count(seg), limit = stoai_span_limit(seg);
+	uint64_t spans = 0, most = 0, word;
+
+	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
+		word = stoai_span_load(seg, at);
+		spans = stoai_span_state(word) == STOAI_SPAN_FREE
+				? spans + stoai_span_step(word)
+				: 0;
+		most = stoai_max(most, spans);
+	}
+	spans += limit - stoai_min(count, limit);
+	ret->largest = most << seg->span_shift;
+	ret->largest_max = stoai_max(most, spans) << seg->span_shift;
+}
+
 static int
 slab_each(stoa_segment *seg, uint64_t span,
 	int (*f)(void *user, uint64_t off, uint64_t size), void *user)
@@ -87,7 +91,8 @@ slab_each(stoa_segment *seg, uint64_t span,
 	size = stoai_class_size(class_index);
 	for (uint32_t w = 0; w < stoai_words(blocks); w++) {
 		uint64_t transient;
-		uint64_t pub = slab_word(seg, span, w, blocks, &transient);
+		uint64_t pub =
+			stoai_slab_word(seg, span, w, blocks, &transient);
 
 		for (; pub && !rc; pub &= pub - 1)
 			rc = f(user,

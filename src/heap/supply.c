@@ -95,7 +95,7 @@ stoai_supply_may_walk(struct stoai_seat *seat)
 	const struct stoai_cache *h = seat->heap;
 	uint64_t count = stoai_span_count(seat->seg);
 
-	return count <= WALK_ALWAYS || count >= stoai_span_limit(seat->seg) ||
+	return count <= WALK_ALWAYS || count >= stoai_span_room(seat->seg) ||
 	       count >= h->walked + h->walked / 8;
 }
 
@@ -155,8 +155,7 @@ stoai_supply(
 	struct stoai_seat *seat, uint64_t spans, uint64_t align, uint64_t *ret)
 {
 	stoa_segment *seg = seat->seg;
-	uint64_t bytes = spans << seg->span_shift;
-	uint64_t slack = align > UINT64_C(1) << seg->span_shift ? align : 0;
+	uint64_t bytes = spans << seg->span_shift, end;
 	int rc = stoai_run_find(seat, spans, align, ret), full = 0;
 
 	if (!supply_missed(rc))
@@ -166,7 +165,9 @@ stoai_supply(
 		rc = stoai_run_find(seat, spans, align, ret);
 	}
 	while (supply_missed(rc) && !full) {
-		full = stoai_supply_grow(seat, bytes + slack);
+		end = stoai_span_off(seg, stoai_span_count(seg));
+		full = stoai_supply_grow(
+			seat, stoai_align_up(end, align) - end + bytes);
 		rc = stoai_run_find(seat, spans, align, ret);
 	}
 	if (supply_missed(rc) && stoai_sweep(seg, true) > 0) {

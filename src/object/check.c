@@ -15,10 +15,13 @@
 #include <string.h>
 #include "base/base.h"
 #include "heap/heap.h"
+#include "object/classes.h"
 #include "object/index.h"
 #include "object/kind.h"
+#include "object/text.h"
 #include "object/visit.h"
 #include "os/os.h"
+#include "sync/contention.h"
 #include "sync/lock.h"
 
 enum {
@@ -33,7 +36,7 @@ enum {
 struct index_check {
 	const stoa_tx *rd;
 	char **names;
-	uint64_t count, room, stored;
+	uint64_t count, room, stored, uniques;
 	struct stoai_offsets ids;
 };
 
@@ -76,33 +79,52 @@ check_room(const stoa_tx *rd, const char *what, uint64_t off, uint64_t size)
 	return false;
 }
 
+/* E4. Of a unique one: the name that a program has for its type. */
+static bool
+name_is_right(const struct stoai_entry *e)
+{
+	uint32_t mark = e->name[0] == STOAI_UNIQUE;
+
+	return stoai_name_bytes_ok(e->name + mark, e->name_size - mark);
+}
+
 /* I2, I4 */
 static bool
 check_entry(void *user, uint64_t off, const struct stoai_entry *e)
 {
 	struct index_check *c = user;
 	const stoa_tx *rd = c->rd;
-	uint64_t data = a64_load_relaxed(&e->data), found;
+	uint64_t found, count = 0;
 	const stoa_type *type;
+	const void *data;
+	char text[STOAI_NAME_TEXT];
 
 	if (!check_room(
 		    rd, "object I2: an entry", off, sizeof *e + e->name_size))
 		return false;
+	(void)stoai_name_text(e->name, e->name_size, text);
 	found = stoai_index_find(rd, e->name, e->name_size);
 	if (!stoa_tx_error(rd) && found != off)
 		(void)stoai_tx_damaged(rd,
-			"object I2: '%.64s' at %#llx is not what its name "
+			"object I2: '%s' at %#llx is not what its name "
 			"finds",
-			e->name, (unsigned long long)off);
+			text, (unsigned long long)off);
 	if (stoa_tx_error(rd))
 		return false;
 	type = stoai_type_find(rd, e->type_id);
-	if (!stoa_tx_error(rd) &&
-		(!type || stoai_heap_usable(rd->seg, data) < type->size))
+	if (!stoa_tx_error(rd) && !type)
+		(void)stoai_tx_damaged(
+			rd, "object I4: '%s' has no stored type", text);
+	if (!stoa_tx_error(rd) && !name_is_right(e))
 		(void)stoai_tx_damaged(rd,
-			"object I4: '%.64s' has no stored type, or no block of "
-			"its size",
-			e->name);
+			"object E4: what is at %#llx has an impossible name",
+			(unsigned long long)off);
+	data = type ? stoai_entry_data(rd, e, type, &count) : NULL;
+	if (data &&
+		!check_room(rd, "object I4: its elements", off,
+			stoai_off(rd->seg, data) - off + count * type->size))
+		return false;
+	c->uniques += e->name[0] == STOAI_UNIQUE;
 	return !stoa_tx_error(rd) && check_name(c, e);
 }
 
@@ -128,6 +150,28 @@ check_stored(void *user, uint64_t off, const struct stoai_stored_type *s)
 	return !stoa_tx_error(c->rd);
 }
 
+/* I6: what waits are counted in is the root's, and nothing else is. */
+static bool
+check_contention(const stoa_tx *rd, const struct stoai_root *root)
+{
+	uint64_t used = a64_load_relaxed(&stoai_header(rd->seg)->contention);
+	uint64_t off = a64_load_relaxed(&root->contention);
+	struct stoai_contention found;
+
+	if (!off && !used)
+		return true;
+	if ((used && used != off) ||
+		!stoai_contention_at(rd->seg, off, &found)) {
+		(void)stoai_tx_damaged(rd,
+			"object I6: waits are counted at %#llx, the table is "
+			"at %#llx",
+			(unsigned long long)used, (unsigned long long)off);
+		return false;
+	}
+	return check_room(rd, "object I6: the table of waits", off,
+		stoai_contention_size(rd->seg, found.rows));
+}
+
 /* I1, I3 */
 static void
 check_counts(const struct index_check *c)
@@ -142,16 +186,20 @@ check_counts(const struct index_check *c)
 					    root->bucket_count *
 						    sizeof(uint64_t)))))
 		return;
+	if (root && !check_contention(c->rd, root))
+		return;
 	if (root && !stoa_tx_error(c->rd) &&
-		(root->count != c->count || root->type_count != c->stored))
+		(root->count != c->count || root->uniques != c->uniques ||
+			root->type_count != c->stored))
 		(void)stoai_tx_damaged(c->rd,
 			"object I3: %llu objects and %llu types, should be "
-			"%llu "
-			"and %llu",
+			"%llu and %llu; %llu are unique, should be %llu",
 			(unsigned long long)c->count,
 			(unsigned long long)c->stored,
 			(unsigned long long)root->count,
-			(unsigned long long)root->type_count);
+			(unsigned long long)root->type_count,
+			(unsigned long long)c->uniques,
+			(unsigned long long)root->uniques);
 }
 
 static void
@@ -179,7 +227,8 @@ index_check(stoa_segment *seg, struct index_check *c)
 		index_check_fini(c);
 		c->rd = rd;
 		if (stoai_stored_each(rd, check_stored, c) &&
-			stoai_index_each(rd, check_entry, c))
+			stoai_index_each(rd, check_entry, c) &&
+			stoai_class_check(rd))
 			check_counts(c);
 		rc = stoa_tx_error(rd);
 		stoa_tx_end(rd);
@@ -342,8 +391,8 @@ object_check(stoa_segment *seg, const char *name)
 	struct object_check c = {0};
 	const struct stoai_entry *e = NULL;
 	const stoa_type *type;
-	const void *data;
-	uint64_t off;
+	const char *data;
+	uint64_t off, count = 0;
 
 	STOA_READ(rd, seg);
 	c.rd = rd;
@@ -358,10 +407,11 @@ object_check(stoa_segment *seg, const char *name)
 	if (off)
 		e = stoai_entry_at(rd, off);
 	type = e ? stoai_type_find(rd, e->type_id) : NULL;
-	data = type ? stoai_tx_at(rd, e->data, type->size) : NULL;
-	if (data && e->data % type->align == 0 &&
-		stoai_offsets_add(&c.seen, e->data) == STOAI_OFFSETS_NEW)
-		(void)check_value(&c, type, data);
+	data = type ? stoai_entry_data(rd, e, type, &count) : NULL;
+	if (data && !stoai_type_is_plain(type) &&
+		stoai_offsets_add(&c.seen, off) == STOAI_OFFSETS_NEW)
+		for (uint64_t i = 0; i < count && !stoa_tx_error(rd); i++)
+			(void)check_value(&c, type, data + i * type->size);
 	stoai_offsets_fini(&c.seen);
 	return stoa_tx_error(rd);
 }
@@ -370,6 +420,7 @@ int
 stoai_object_check(stoa_segment *seg)
 {
 	struct index_check c = {0};
+	char text[STOAI_NAME_TEXT];
 	int rc = index_check(seg, &c);
 
 	for (uint64_t i = 0; i < c.count && !rc; i++) {
@@ -379,7 +430,9 @@ stoai_object_check(stoa_segment *seg)
 			n++)
 			rc = object_check(seg, c.names[i]);
 		if (rc == -EBADMSG)
-			rc = stoai_error_in(rc, "object '%.64s'", c.names[i]);
+			rc = stoai_error_in(rc, "object '%s'",
+				stoai_name_text(
+					c.names[i], strlen(c.names[i]), text));
 	}
 	index_check_fini(&c);
 	return rc;

@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/base.h"
+#include "heap/heap.h"
+#include "object/index.h"
 #include "object/json.h"
 #include "object/kind.h"
 #include "object/visit.h"
@@ -120,9 +122,40 @@ dump_counts(struct printer *d)
 static bool dump_one(struct printer *d, stoa_kind kind, const stoa_type *type,
 	const char *p);
 
+/* Bytes that nobody has described: where, and how many there are. */
+static bool
+dump_raw(struct printer *d, uint64_t off)
+{
+	(void)fprintf(d->out, "{\"ref\":%llu,\"bytes\":%llu}",
+		(unsigned long long)off,
+		(unsigned long long)stoai_heap_usable(d->rd->seg, off));
+	return true;
+}
+
+/* Of an owned reference; nests as containers do. */
+static bool
+dump_owned_array(struct printer *d, const stoa_type *type,
+	const struct stoai_entry *array)
+{
+	uint64_t count;
+	const char *p = stoai_entry_data(d->rd, array, type, &count);
+	bool ok = p != NULL;
+
+	(void)fputc('[', d->out);
+	for (uint64_t i = 0; ok && i < count; i++) {
+		if (i)
+			(void)fputc(',', d->out);
+		ok = stoai_type_dump_value(
+			d->rd, type, p + i * type->size, d->out);
+	}
+	(void)fputc(']', d->out);
+	return ok;
+}
+
 static bool
 dump_owned(struct printer *d, const stoa_type *type, const char *link)
 {
+	const struct stoai_entry *array;
 	uint64_t off = a64_load_relaxed((const uint64_t *)(const void *)link);
 	const char *p;
 
@@ -145,7 +178,12 @@ dump_owned(struct printer *d, const stoa_type *type, const char *link)
 	}
 	switch (stoai_offsets_add(&d->dump->seen, off)) {
 	case STOAI_OFFSETS_NEW:
-		return dump_one(d, type->kind, type, p);
+		array = stoai_array_of(d->rd, type, off);
+		if (array)
+			return dump_owned_array(d, type, array);
+		return type->kind == STOA_KIND_U8
+			       ? dump_raw(d, off)
+			       : dump_one(d, type->kind, type, p);
 	case STOAI_OFFSETS_OLD:
 		(void)stoai_tx_damaged(d->rd,
 			"the block at %#llx is owned twice",
@@ -204,6 +242,13 @@ dump_one(
 	case STOA_KIND_MUTEX:
 	case STOA_KIND_RWLOCK:
 	case STOA_KIND_COND:
+	case STOA_KIND_SEMAPHORE:
+	case STOA_KIND_PERMITS:
+	case STOA_KIND_EVENT:
+	case STOA_KIND_LATCH:
+	case STOA_KIND_ONCE:
+	case STOA_KIND_EVENTCOUNT:
+	case STOA_KIND_BARRIER:
 		dump_lock(d, kind, p);
 		break;
 	case STOA_KIND_OPAQUE:
@@ -259,30 +304,55 @@ dump_step(struct printer *d)
 	return dump_one(d, stoai_field_kind(f), f->type, o->p + f->offset + at);
 }
 
-bool
-stoai_type_dump_value(
-	const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
+/* Printed by itself, with all that hangs on it. */
+static bool
+dump_whole(const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
 {
-	struct dump whole = {0};
-	bool outermost = !dump_of_thread;
-	struct printer d = {.rd = rd, .out = out};
+	struct printer d = {.rd = rd, .out = out, .dump = dump_of_thread};
 	bool ok;
 
-	if (!stoai_tx_reads(rd) || !stoai_value_aligned(rd, type, p))
-		return false;
-	if (outermost) {
-		whole.left =
-			VALUES_A_BYTE *
-			(a64_load_relaxed(&rd->seg->committed) + type->size);
-		dump_of_thread = &whole;
-	}
-	d.dump = dump_of_thread;
 	d.dump->nested++;
 	ok = dump_one(&d, type->kind, type, p);
 	while (ok && d.count)
 		ok = dump_step(&d);
 	free(d.open);
 	d.dump->nested--;
+	return ok;
+}
+
+bool
+stoai_type_dump_value(
+	const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out)
+{
+	return stoai_type_dump_array(rd, type, p, 1, out);
+}
+
+bool
+stoai_type_dump_array(const stoa_tx *rd, const stoa_type *type, const void *p,
+	uint64_t count, FILE *out)
+{
+	struct dump whole = {0};
+	bool outermost = !dump_of_thread, several = count != 1;
+	const char *at = p;
+	bool ok = true;
+
+	if (!stoai_tx_reads(rd) || !stoai_value_aligned(rd, type, p))
+		return false;
+	if (outermost) {
+		whole.left =
+			VALUES_A_BYTE * (a64_load_relaxed(&rd->seg->committed) +
+						type->size * count);
+		dump_of_thread = &whole;
+	}
+	if (several)
+		(void)fputc('[', out);
+	for (uint64_t i = 0; ok && i < count; i++) {
+		if (i)
+			(void)fputc(',', out);
+		ok = dump_whole(rd, type, at + i * type->size, out);
+	}
+	if (several)
+		(void)fputc(']', out);
 	if (outermost) {
 		stoai_offsets_fini(&whole.seen);
 		dump_of_thread = NULL;

@@ -16,22 +16,45 @@ struct stoai_root {
 	uint64_t count;        /* named objects */
 	uint64_t types;        /* first stored type */
 	uint64_t type_count;
-	uint64_t pad[3];
+	uint64_t uniques; /* of count: those that are found by their type */
+	uint64_t index; /* entry of the index's class; 0: the hash of index.c */
+	uint64_t
+		contention; /* sync/format.h: the table, once it was asked for */
 };
 
 enum {
-	STOAI_NAME_MAX = 1024,  /* bytes of an object's name */
-	STOAI_STORED_MAX = 4096 /* descriptions in a segment */
+	STOAI_NAME_MAX = 65535, /* bytes of an object's name */
+	STOAI_OBJECT_MIN =
+		48, /* bytes that an entry and its data take at least */
+	STOAI_STORED_MAX = 4096, /* descriptions in a segment */
+	STOAI_UNIQUE = 1         /* first byte of a unique object's name */
 };
 
-/* one named object: one block; the NUL is not counted in name_size */
+/*
+ * One object, one block: what is known of it, its name, its elements.
+ *
+ *	entry | name, NUL | padding | element
+ *	entry | name, NUL | padding | count | element 0 | element 1 ...
+ *	0       32                            data_at, aligned as the type wants it
+ *
+ * The name is what the index finds it by. Of a unique object it is STOAI_UNIQUE
+ * and the name of its type: no name of a program begins with a control character.
+ * An array without a name has such a block too, with name_size 0: so its elements
+ * can be counted. A single object without a name is a block of its own, and no
+ * more.
+ */
 struct stoai_entry {
-	uint64_t next; /* in its bucket */
+	uint64_t
+		next; /* the index's own two words; of the hash: in its bucket */
 	uint64_t hash; /* stoai_hash(name, name_size, header.seed) */
 	uint64_t type_id;
-	uint64_t data; /* block of the object */
-	uint32_t name_size, pad;
+	uint32_t name_size; /* without its NUL */
+	uint32_t data_at;   /* bytes to the first element; | STOAI_ARRAY */
 	char name[];
+};
+
+enum {
+	STOAI_ARRAY = 1 /* the 8 bytes before the first element are the count */
 };
 
 /*
@@ -48,7 +71,7 @@ struct stoai_stored_type {
 };
 
 STOA_STATIC_ASSERT(sizeof(struct stoai_root) == 64, "");
-STOA_STATIC_ASSERT(sizeof(struct stoai_entry) == 40, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_entry) == 32, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_stored_type) == 24, "");
 
 #endif

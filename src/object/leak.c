@@ -3,18 +3,25 @@
  * Which blocks does nobody own? Every published block is listed, then struck off
  * from whatever owns it:
  *
- *	root, bucket array, entries, stored types     the index
- *	an object's data, and all that it owns        its description
+ *	root, bucket array, stored types      the index
+ *	where waits are counted               the root
+ *	an object and all that it owns        its description
+ *	another index, and what it owns       its state's description
  *
  * What is left was leaked. Under the segment's lock and the names'; a transaction
  * under another lock may have made a block and not yet linked it, which looks
- * like a leak while it lasts.
+ * like a leak while it lasts. It may also have linked one that is not listed yet, or
+ * freed one that was: that looks like damage, which is believed only if nobody else
+ * was in the middle of a change or did one meanwhile.
  */
 #include <stdlib.h>
 #include "base/base.h"
 #include "heap/heap.h"
+#include "object/classes.h"
 #include "object/index.h"
 #include "object/visit.h"
+#include "os/os.h"
+#include "segment/others.h"
 
 enum {
 	LEAK_TRIES = 100
@@ -91,34 +98,41 @@ static bool
 blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
 {
 	struct blocks *b = user;
-	const stoa_type *type = stoai_type_find(b->rd, e->type_id);
+	const stoa_type *type = stoai_entry_type(b->rd, e);
 	struct stoai_walk w = {.rd = b->rd,
 		.block = blocks_strike,
 		.user = b,
 		.seen = &b->seen};
-	const void *data =
-		type ? stoai_tx_at(b->rd, e->data, type->size) : NULL;
+	uint64_t count = 0;
+	const char *data =
+		type ? stoai_entry_data(b->rd, e, type, &count) : NULL;
+	bool ok = data && blocks_strike(b, off);
 
-	if (!data) {
-		(void)stoai_tx_damaged(b->rd,
-			"object I4: '%s' has no data, or no stored type",
-			e->name);
-		return false;
-	}
-	return blocks_strike(b, off) && blocks_strike(b, e->data) &&
-	       stoai_walk(&w, type, data);
+	if (ok && stoai_type_is_plain(type))
+		return true;
+	for (uint64_t i = 0; ok && i < count; i++)
+		ok = stoai_walk(&w, type, data + i * type->size);
+	return ok;
 }
 
 static void
 blocks_strike_all(struct blocks *b)
 {
 	const struct stoai_root *root = stoai_root(b->rd);
-	uint64_t buckets;
+	const struct stoai_entry *state;
+	uint64_t buckets, contention;
 
 	if (!root || !blocks_strike(b, stoai_off(b->rd->seg, root)))
 		return;
 	buckets = a64_load_relaxed(&root->buckets);
 	if (buckets && !blocks_strike(b, buckets))
+		return;
+	contention = a64_load_relaxed(&root->contention);
+	if (contention && !blocks_strike(b, contention))
+		return;
+	state = stoai_class_entry(b->rd, root);
+	if (state &&
+		!blocks_strike_object(b, stoai_off(b->rd->seg, state), state))
 		return;
 	(void)(stoai_stored_each(b->rd, blocks_strike_stored, b) &&
 		stoai_index_each(b->rd, blocks_strike_object, b));
@@ -146,6 +160,9 @@ blocks_leaked(const struct blocks *b)
 static int64_t
 leaked_once(stoa_segment *seg)
 {
+	const struct stoai_seat *seat = stoai_seat_of(seg);
+	const uint32_t own = seat ? seat->index : UINT32_MAX;
+	const uint64_t before = stoai_others_work(seg, own);
 	struct blocks b = {0};
 	int64_t leaked = 0;
 	int rc;
@@ -163,7 +180,13 @@ leaked_once(stoa_segment *seg)
 	}
 	free(b.list);
 	stoai_offsets_fini(&b.seen);
-	return stoa_tx_error(rd) ? stoa_tx_error(rd) : leaked;
+	rc = stoa_tx_error(rd);
+	if (rc == -EBADMSG &&
+		(!before || stoai_others_work(seg, own) != before))
+		return stoai_error(-EAGAIN,
+			"%s: others are changing it: count again",
+			stoai_name(seg));
+	return rc ? rc : leaked;
 }
 
 int64_t
@@ -177,6 +200,8 @@ stoa_segment_leaked(stoa_segment *seg)
 	if (!seg->readonly)
 		(void)stoai_sweep(seg, true);
 	for (int i = 0; i < LEAK_TRIES; i++) {
+		if (i)
+			stoai_os_yield();
 		leaked = leaked_once(seg);
 		if (leaked != -EAGAIN && leaked != -EDEADLK)
 			break;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * Named objects as programs see them: open, find, create, destroy, iterate. The
- * index itself is index.c, the types are store.c.
+ * Objects with a name, as programs see them: open, find, create, destroy. The
+ * index itself is index.c, the block of an object entry.c, the types are store.c;
+ * what is looked at without knowing a name is list.c.
+ *
+ * A unique object has a name too, which no program can say: STOAI_UNIQUE and the
+ * name of its type. So one index finds both kinds.
  *
  * Opening looks first, under the shared lock, so that opening what is there
  * scales over processes; only who finds nothing comes back with the exclusive
@@ -17,8 +21,7 @@
 #include "object/text.h"
 
 enum {
-	OPEN_TRIES = 100, /* against -EDEADLK, and -EAGAIN when read-only */
-	OBJECT_BYTES = 64 /* an entry and its data take at least so much */
+	OPEN_TRIES = 100 /* against -EDEADLK, and -EAGAIN when read-only */
 };
 
 /* ---- wrong type ---- */
@@ -75,118 +78,243 @@ wrong_type(const stoa_tx *rd, const char *name, uint64_t there_id,
 
 /* ---- finding ---- */
 
-struct wish { /* what the caller names, checked */
-	const char *name;
+struct wish {             /* what the caller names, checked */
+	const char *name; /* as the index knows it */
 	size_t size;
 	const stoa_type *type;
+	const stoa_object_options *options; /* NULL: none */
 	uint64_t id;
+	uint64_t hash;
+	char unique[STOAI_UNIQUE_MAX + 1];
 };
 
+/* The name of the one of this type, whose name has been checked. */
+static void
+wish_unique(struct wish *w)
+{
+	w->size = 1 + strlen(w->type->name);
+	w->unique[0] = STOAI_UNIQUE;
+	memcpy(w->unique + 1, w->type->name, w->size);
+	w->name = w->unique;
+}
+
+/*
+ * Of a name its size: its bytes are looked at when there is nothing of that name.
+ * But a control character in front would find a unique object.
+ */
 static int
-wish_take(struct wish *w, const char *name, const stoa_type *type)
+wish_take(struct wish *w, stoa_segment *seg, const char *name,
+	const stoa_type *type)
 {
 	int rc = stoai_type_identify(type, &w->id);
 
+	w->options = NULL;
 	if (rc)
 		return rc;
 	w->type = type;
-	w->name = name ? name : type->name;
-	return stoai_object_name_check(w->name, &w->size);
+	w->name = name;
+	if (!name)
+		wish_unique(w);
+	else if ((unsigned char)name[0] < ' ')
+		rc = stoai_object_name_check(name, &w->size);
+	else
+		rc = stoai_object_name_size(name, &w->size);
+	if (rc)
+		return rc;
+	w->hash = stoai_index_hash(seg, w->name, w->size);
+	stoai_index_ahead(seg, w->hash);
+	return 0;
 }
 
-/* The object's data; NULL: damaged. */
-static const void *
-entry_data(const stoa_tx *rd, const struct stoai_entry *e, const char *name,
-	const stoa_type *type)
+/* There is none: is it at least a name? Else rd has failed. */
+static bool
+wish_is_name(const stoa_tx *rd, const struct wish *w)
 {
-	uint64_t off = a64_load_relaxed(&e->data);
-	const void *data = NULL;
+	size_t size;
+	int rc = w->name == w->unique ? 0
+				      : stoai_object_name_check(w->name, &size);
 
-	if (off % type->align == 0)
-		data = stoai_tx_at(rd, off, type->size);
-	if (!data)
-		(void)stoai_tx_damaged(rd,
-			"object I4: '%s' has its data at %#llx", name,
-			(unsigned long long)off);
-	return data;
+	if (rc)
+		(void)stoai_tx_fail(rd, rc);
+	return !rc;
+}
+
+static int
+wish_options(struct wish *w, const stoa_object_options *options)
+{
+	w->options = options;
+	if (!options)
+		return 0;
+	if (options->struct_size != sizeof *options)
+		return stoai_error(-EINVAL,
+			"options: fill them with STOA_OBJECT_OPTIONS(...), "
+			"which sets struct_size");
+	if (options->value && !stoai_type_is_plain(w->type))
+		return stoai_error(-EINVAL,
+			"options.value: %s owns memory or holds a lock, so it "
+			"cannot be copied; use options.init",
+			w->type->name);
+	return 0;
+}
+
+static const char *
+wish_text(const struct wish *w, char buf[STOAI_NAME_TEXT])
+{
+	return stoai_name_text(w->name, w->size, buf);
 }
 
 /* Under the lock of the names. NULL: there is none, or rd has failed. */
 static const void *
-wish_find(const stoa_tx *rd, const struct wish *w)
+wish_find(const stoa_tx *rd, const struct wish *w, uint64_t *ret_count)
 {
-	uint64_t off = stoai_index_find(rd, w->name, w->size), id;
-	const struct stoai_entry *e = off ? stoai_entry_at(rd, off) : NULL;
+	const struct stoai_entry *e =
+		stoai_index_entry(rd, w->name, w->size, w->hash);
+	char text[STOAI_NAME_TEXT];
+	uint64_t id;
 
+	if (!e && !stoa_tx_error(rd))
+		(void)wish_is_name(rd, w);
 	if (!e)
 		return NULL;
 	id = a64_load_relaxed(&e->type_id);
-	if (id != w->id) {
-		(void)wrong_type(rd, w->name, id, w->type);
-		return NULL;
-	}
-	return entry_data(rd, e, w->name, w->type);
+	if (id == w->id)
+		return stoai_entry_data(rd, e, w->type, ret_count);
+	(void)wrong_type(rd, wish_text(w, text), id, w->type);
+	return NULL;
+}
+
+/* The same for who has a count in mind. */
+static const void *
+wish_find_all(const stoa_tx *rd, const struct wish *w)
+{
+	uint64_t count, wanted = w->options ? w->options->count : 0;
+	const void *data = wish_find(rd, w, &count);
+	char text[STOAI_NAME_TEXT];
+
+	if (!data || !wanted || count == wanted)
+		return data;
+	(void)stoai_tx_fail(
+		rd, stoai_error(-EPROTOTYPE,
+			    "'%s' in '%s' is %llu of %s; you ask for %llu",
+			    wish_text(w, text), stoai_name(rd->seg),
+			    (unsigned long long)count, w->type->name,
+			    (unsigned long long)wanted));
+	return NULL;
 }
 
 const void *
 stoa_object_find_(const stoa_tx *rd, const char *name, const stoa_type *type)
 {
+	uint64_t count;
+
+	return stoa_object_find_array_(rd, name, type, &count);
+}
+
+const void *
+stoa_object_find_array_(const stoa_tx *rd, const char *name,
+	const stoa_type *type, uint64_t *ret_count)
+{
 	struct wish w;
 	int rc;
 
+	*ret_count = 0;
 	if (!stoai_tx_reads(rd))
 		return NULL;
-	rc = wish_take(&w, name, type);
+	rc = wish_take(&w, rd->seg, name, type);
 	if (rc) {
 		(void)stoai_tx_fail(rd, rc);
 		return NULL;
 	}
-	return stoai_names_lock(rd) ? wish_find(rd, &w) : NULL;
+	return stoai_names_lock(rd) ? wish_find(rd, &w, ret_count) : NULL;
 }
 
 /* ---- creating ---- */
+
+/* Elements as the options want them. false: tx has failed. */
+static bool
+wish_fill(stoa_tx *tx, const struct wish *w, char *data, uint64_t count)
+{
+	const stoa_object_options *o = w->options;
+	uint64_t size = w->type->size;
+
+	for (uint64_t i = 0; o->value && i < count; i++)
+		memcpy(data + i * size, o->value, size);
+	for (uint64_t i = 0; o->init && i < count; i++) {
+		int rc = o->init(tx, data + i * size, i, o->user);
+
+		if (rc)
+			(void)stoa_tx_fail(tx, rc);
+		if (stoa_tx_error(tx))
+			return false;
+	}
+	return true;
+}
 
 /* Under the lock; the name is free. NULL: tx has failed. */
 static void *
 wish_create(stoa_tx *tx, const struct wish *w)
 {
+	uint64_t count = w->options ? w->options->count : 0;
 	struct stoai_entry *e;
-	void *data;
+	char *data;
 
-	if (!stoai_type_store(tx, w->type))
+	count = count ? count : 1;
+	e = stoai_entry_new(tx, w->name, w->size, w->type, count);
+	if (!e || !stoai_index_insert(tx, stoai_off(tx->seg, e)))
 		return NULL;
-	data = stoai_tx_alloc(
-		tx, w->type->size, stoai_max(w->type->align, STOAI_BLOCK_MIN));
-	e = data ? stoai_index_insert(tx, w->name, w->size) : NULL;
-	if (!e)
-		return NULL;
-	e->type_id = w->id;
-	e->data = stoai_off(tx->seg, data);
-	return data;
+	data = stoai_entry_elements(e);
+	return !w->options || wish_fill(tx, w, data, count) ? data : NULL;
 }
 
 void *
-stoa_object_create_(stoa_tx *tx, const char *name, const stoa_type *type)
+stoa_object_create_with_(stoa_tx *tx, const char *name, const stoa_type *type,
+	const stoa_object_options *options)
 {
+	char text[STOAI_NAME_TEXT];
 	void *data = NULL;
 	struct wish w;
 	int rc;
 
 	if (stoai_tx_writes(tx)) {
-		rc = wish_take(&w, name, type);
-		if (rc) {
+		rc = wish_take(&w, tx->seg, name, type);
+		if (!rc)
+			rc = wish_options(&w, options);
+		if (rc)
 			(void)stoai_tx_fail(tx, rc);
-		} else if (stoai_names_lock(tx)) {
-			if (stoai_index_find(tx, w.name, w.size))
-				(void)stoai_tx_fail(tx,
-					stoai_error(-EEXIST,
-						"'%s' is in '%s' already",
-						w.name, stoai_name(tx->seg)));
-			else if (!stoa_tx_error(tx))
-				data = wish_create(tx, &w);
-		}
+		else if (stoai_names_lock(tx) &&
+			 stoai_index_entry(tx, w.name, w.size, w.hash))
+			(void)stoai_tx_fail(tx,
+				stoai_error(-EEXIST, "'%s' is in '%s' already",
+					wish_text(&w, text),
+					stoai_name(tx->seg)));
+		else if (!stoa_tx_error(tx) && wish_is_name(tx, &w))
+			data = wish_create(tx, &w);
 	}
-	return data ? data : stoai_scratch(type ? type->size : 1, NULL);
+	return data ? data
+		    : stoai_elements_scratch(
+			      type, options ? options->count : 1);
+}
+
+void *
+stoa_object_create_(stoa_tx *tx, const char *name, const stoa_type *type)
+{
+	return stoa_object_create_with_(tx, name, type, NULL);
+}
+
+static int
+count_is_none(const stoa_type *type)
+{
+	return stoai_error(-EINVAL, "an array of 0 %s: 1 at least", type->name);
+}
+
+void *
+stoa_object_create_array_(
+	stoa_tx *tx, const char *name, const stoa_type *type, uint64_t count)
+{
+	if (!count && stoai_tx_writes(tx))
+		(void)stoai_tx_fail(tx, count_is_none(type));
+	return stoa_object_create_with_(
+		tx, name, type, STOA_OBJECT_OPTIONS(.count = count));
 }
 
 /* ---- opening ---- */
@@ -197,12 +325,13 @@ open_existing_object(stoa_segment *seg, const struct wish *w, const void **ret)
 {
 	const stoa_hold hold = stoa_shared(&stoai_header(seg)->names);
 	const stoa_tx *rd = stoa_read_begin(seg, &hold, 1, STOA_FOREVER);
-	const void *data = stoai_tx_reads(rd) ? wish_find(rd, w) : NULL;
+	const void *data = stoai_tx_reads(rd) ? wish_find_all(rd, w) : NULL;
 	int rc = stoa_tx_error(rd);
+	char text[STOAI_NAME_TEXT];
 
 	if (!rc && !data)
-		rc = stoai_error(-ENOENT, "there is no '%s' in '%s'", w->name,
-			stoai_name(seg));
+		rc = stoai_error(-ENOENT, "there is no '%s' in '%s'",
+			wish_text(w, text), stoai_name(seg));
 	stoa_tx_end(rd);
 	if (!rc)
 		*ret = data;
@@ -214,7 +343,7 @@ open_or_create_object(stoa_segment *seg, const struct wish *w, const void **ret)
 {
 	const stoa_hold hold = {&stoai_header(seg)->names, 2, 0};
 	stoa_tx *tx = stoa_tx_begin(seg, &hold, 1, STOA_FOREVER);
-	const void *data = stoai_tx_reads(tx) ? wish_find(tx, w) : NULL;
+	const void *data = stoai_tx_reads(tx) ? wish_find_all(tx, w) : NULL;
 	int rc;
 
 	if (!data && stoai_tx_writes(tx))
@@ -245,8 +374,8 @@ open_alone(stoa_segment *seg, const struct wish *w, const void **ret)
 }
 
 int
-stoa_object_open_(
-	stoa_segment *seg, const char *name, const stoa_type *type, void *ret)
+stoa_object_open_with_(stoa_segment *seg, const char *name,
+	const stoa_type *type, const stoa_object_options *options, void *ret)
 {
 	const struct stoai_seat *seat;
 	const struct stoa_tx *around;
@@ -257,7 +386,9 @@ stoa_object_open_(
 	stoai_error_clear();
 	if (!seg || !ret)
 		return stoai_error(-EINVAL, "stoa_object_open: a NULL pointer");
-	rc = wish_take(&w, name, type);
+	rc = wish_take(&w, seg, name, type);
+	if (!rc)
+		rc = wish_options(&w, options);
 	if (rc)
 		return rc;
 	seat = stoai_seat_of(seg);
@@ -274,190 +405,77 @@ stoa_object_open_(
 	return stoai_error_left(rc);
 }
 
+int
+stoa_object_open_(
+	stoa_segment *seg, const char *name, const stoa_type *type, void *ret)
+{
+	return stoa_object_open_with_(seg, name, type, NULL, ret);
+}
+
+int
+stoa_object_open_array_(stoa_segment *seg, const char *name,
+	const stoa_type *type, uint64_t count, void *ret)
+{
+	if (!count)
+		return count_is_none(type);
+	return stoa_object_open_with_(
+		seg, name, type, STOA_OBJECT_OPTIONS(.count = count), ret);
+}
+
 /* ---- destroying ---- */
+
+/* Whatever the index finds by that name. */
+static bool
+destroy_found(stoa_tx *tx, const char *name, size_t size)
+{
+	const struct stoai_entry *e;
+	uint64_t off;
+
+	if (!stoai_names_lock(tx))
+		return false;
+	off = stoai_index_find(tx, name, size);
+	e = off ? stoai_entry_at(tx, off) : NULL;
+	return e && stoai_object_remove(tx, e);
+}
+
+bool
+stoai_object_remove(stoa_tx *tx, const struct stoai_entry *e)
+{
+	return stoai_index_remove(tx, stoai_off(tx->seg, e)) &&
+	       stoai_entry_delete(tx, e);
+}
 
 bool
 stoa_object_destroy(stoa_tx *tx, const char *name)
 {
-	const struct stoai_entry *e;
-	const stoa_type *type;
-	const void *data;
-	uint64_t off;
 	size_t size;
 	int rc;
 
 	if (!stoai_tx_writes(tx))
 		return false;
 	rc = name ? stoai_object_name_check(name, &size)
-		  : stoai_error(-EINVAL, "stoa_object_destroy: name is NULL");
+		  : stoai_error(-EINVAL,
+			    "stoa_object_destroy: name is NULL; the one of a "
+			    "type: stoa_object_destroy_unique");
 	if (rc) {
 		(void)stoai_tx_fail(tx, rc);
 		return false;
 	}
-	if (!stoai_names_lock(tx))
-		return false;
-	off = stoai_index_find(tx, name, size);
-	e = off ? stoai_entry_at(tx, off) : NULL;
-	type = e ? stoai_type_find(tx, e->type_id) : NULL;
-	if (e && !type && !stoa_tx_error(tx))
-		(void)stoai_tx_damaged(
-			tx, "object I4: the type of '%s' is not stored", name);
-	data = type ? entry_data(tx, e, name, type) : NULL;
-	return data && stoai_type_clear(tx, type, data) &&
-	       stoai_tx_free(tx, e->data) && stoai_index_remove(tx, off);
-}
-
-/* ---- iterating ---- */
-
-/*
- * The entries at the beginning, sorted by name, in scratch memory. Changes of
- * this transaction meanwhile are allowed: an entry counts only if the index still
- * has it under its name. That also holds for whatever another user of scratch
- * memory may write over the array.
- */
-struct iteration {
-	const stoa_tx *rd;
-	uint64_t count, room;
-	uint64_t *off;
-};
-
-static bool
-iteration_collect(void *user, uint64_t off, const struct stoai_entry *e)
-{
-	struct iteration *it = user;
-
-	(void)e;
-	if (it->count < it->room)
-		it->off[it->count++] = off;
-	return true;
-}
-
-/* By the bytes of their names; a damaged one comes first. */
-static bool
-iteration_less(const struct iteration *it, uint64_t a, uint64_t b)
-{
-	const struct stoai_entry *x = stoai_entry_at(it->rd, a);
-	const struct stoai_entry *y = stoai_entry_at(it->rd, b);
-	uint64_t n = x ? a32_load_relaxed(&x->name_size) : 0;
-	uint64_t m = y ? a32_load_relaxed(&y->name_size) : 0;
-	int order;
-
-	if (!x || !y || n > STOAI_NAME_MAX || m > STOAI_NAME_MAX)
-		return y != NULL;
-	order = memcmp(x->name, y->name, stoai_min(n, m));
-	return order < 0 || (order == 0 && n < m);
-}
-
-static void
-iteration_sift(const struct iteration *it, uint64_t at, uint64_t end)
-{
-	uint64_t child;
-
-	for (; (child = 2 * at + 1) < end; at = child) {
-		uint64_t off = it->off[at];
-
-		if (child + 1 < end &&
-			iteration_less(it, it->off[child], it->off[child + 1]))
-			child++;
-		if (!iteration_less(it, off, it->off[child]))
-			return;
-		it->off[at] = it->off[child];
-		it->off[child] = off;
-	}
-}
-
-/*
- * A heap sort: it stays in its array whatever the comparisons say, and what they
- * read may be changing under a read-only reader.
- */
-static void
-iteration_sort(const struct iteration *it)
-{
-	for (uint64_t i = it->count / 2; i-- > 0;)
-		iteration_sift(it, i, it->count);
-	for (uint64_t end = it->count; end-- > 1;) {
-		uint64_t off = it->off[0];
-
-		it->off[0] = it->off[end];
-		it->off[end] = off;
-		iteration_sift(it, 0, end);
-	}
-}
-
-stoa_object
-stoa_object_begin(const stoa_tx *rd)
-{
-	struct iteration i = {.rd = rd};
-	stoa_object it;
-	const struct stoai_root *root;
-	uint64_t count;
-
-	memset(&it, 0, sizeof it);
-	it.rd_ = rd;
-	root = stoai_tx_reads(rd) && stoai_names_lock(rd) ? stoai_root(rd)
-							  : NULL;
-	if (!root)
-		return it;
-	count = a64_load_relaxed(&root->count);
-	if (count > rd->seg->size / OBJECT_BYTES ||
-		!stoai_in_heap(
-			rd->seg, rd->seg->heap_off, count * OBJECT_BYTES)) {
-		(void)stoai_tx_damaged(rd, "object I3: %llu objects",
-			(unsigned long long)count);
-		return it;
-	}
-	i.room = count;
-	i.off = stoai_scratch((count + 1) * sizeof *i.off, NULL);
-	if (!stoai_index_each(rd, iteration_collect, &i))
-		return it;
-	iteration_sort(&i);
-	it.core_[0] = (uint64_t)(uintptr_t)i.off;
-	it.core_[1] = i.count << 32;
-	return it;
-}
-
-/* The entry stands in the index: its object, with a copy of its name. */
-static bool
-iteration_show(stoa_object *it, uint64_t off)
-{
-	const stoa_tx *rd = it->rd_;
-	const struct stoai_entry *e = stoai_entry_at(rd, off);
-	uint32_t size = e ? a32_load_relaxed(&e->name_size) : 0;
-	const stoa_type *type;
-	char *name;
-
-	if (!size || size > STOAI_NAME_MAX)
-		return false;
-	name = stoai_scratch(size + 1, NULL);
-	memcpy(name, e->name, size);
-	name[size] = '\0';
-	if (stoai_index_find(rd, name, size) != off)
-		return false;
-	type = stoai_type_find(rd, a64_load_relaxed(&e->type_id));
-	if (!type && !stoa_tx_error(rd))
-		(void)stoai_tx_damaged(
-			rd, "object I4: the type of '%s' is not stored", name);
-	it->data = type ? entry_data(rd, e, name, type) : NULL;
-	it->type = type;
-	it->name = name;
-	return it->data != NULL;
+	return destroy_found(tx, name, size);
 }
 
 bool
-stoa_object_next(stoa_object *it)
+stoa_object_destroy_unique_(stoa_tx *tx, const stoa_type *type)
 {
-	const uint64_t *off = (const uint64_t *)(uintptr_t)it->core_[0];
+	struct wish w;
+	int rc;
 
-	while (off && stoai_tx_reads(it->rd_)) {
-		uint64_t count = it->core_[1] >> 32;
-		uint64_t next = it->core_[1] & UINT32_MAX;
-
-		if (next >= count)
-			break;
-		it->core_[1]++;
-		if (iteration_show(it, off[next]))
-			return true;
+	if (!stoai_tx_writes(tx))
+		return false;
+	rc = wish_take(&w, tx->seg, NULL, type);
+	if (rc) {
+		(void)stoai_tx_fail(tx, rc);
+		return false;
 	}
-	it->core_[0] = 0;
-	return false;
+	return destroy_found(tx, w.name, w.size);
 }

@@ -53,7 +53,7 @@ struct stoai_kind_class {
 	int (*check)(const stoa_tx *rd, const stoa_type *type, const void *p);
 };
 enum {
-	STOAI_KINDS = STOA_KIND_HASHMAP + 1
+	STOAI_KINDS = STOA_KIND_BARRIER + 1
 };
 extern const struct stoai_kind_class stoai_kind_class[STOAI_KINDS];
 
@@ -76,9 +76,16 @@ bool stoai_type_visit(const stoa_tx *rd, const stoa_type *type, const void *p,
  * must be free, else the transaction fails with -EBUSY.
  */
 bool stoai_type_clear(stoa_tx *tx, const stoa_type *type, const void *p);
+/* The same for so many, one behind the other. */
+bool stoai_type_clear_array(
+	stoa_tx *tx, const stoa_type *type, const void *p, uint64_t count);
 /* JSON of one value of any kind (dump.c). */
 bool stoai_type_dump_value(
 	const stoa_tx *rd, const stoa_type *type, const void *p, FILE *out);
+
+/* A value, or an array of several that are there together. */
+bool stoai_type_dump_array(const stoa_tx *rd, const stoa_type *type,
+	const void *p, uint64_t count, FILE *out);
 
 /* Text as a JSON string in quotes; bytes that are not UTF-8 become U+FFFD. */
 bool stoai_json_text(FILE *out, const char *text, size_t size);

@@ -188,16 +188,19 @@ stoai_parse(const char *text, size_t size, struct stoai_parsed **ret)
 	return 0;
 }
 
-bool
+int
 stoai_parsed_name(struct stoai_parsed *p)
 {
 	struct stoai_text t = {0};
-	bool ok;
+	int rc = 0;
 
 	if (p->type.name != p->name)
-		return true;
-	ok = stoai_type_display_name(&p->type, &t) && !t.failed;
-	if (ok) {
+		return 0;
+	if (!stoai_type_display_name(&p->type, &t))
+		rc = stoai_error(-EBADMSG, "it nests too deep");
+	else if (t.failed)
+		rc = stoai_error(-ENOMEM, "out of memory");
+	if (!rc) {
 		size_t n = t.size < STOAI_TYPE_NAME ? t.size : STOAI_TYPE_NAME;
 
 		memcpy(p->name, t.p, n);
@@ -206,5 +209,5 @@ stoai_parsed_name(struct stoai_parsed *p)
 		p->name[n] = '\0';
 	}
 	stoai_text_fini(&t);
-	return ok;
+	return rc;
 }

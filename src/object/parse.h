@@ -24,7 +24,7 @@ struct stoai_parsed {
  * targets are NULL until they are set; only then can the type be checked.
  */
 int stoai_parse(const char *text, size_t size, struct stoai_parsed **ret);
-/* The targets are set: the name of a container. false: too deep. */
-bool stoai_parsed_name(struct stoai_parsed *p);
+/* The targets are set: the name of a container. 0, -EBADMSG: too deep, -ENOMEM. */
+int stoai_parsed_name(struct stoai_parsed *p);
 
 #endif

@@ -291,10 +291,11 @@ load_all(struct load *l, uint64_t id, const stoa_type **ret)
 			rc = load_target(
 				l, l->item[i].targets[n], p->target[n]);
 	}
-	for (uint32_t i = 0; i < l->count && !rc; i++)
-		if (!stoai_parsed_name(l->item[i].parsed))
-			rc = load_failed(l, l->item[i].id,
-				stoai_error(-EBADMSG, "it nests too deep"));
+	for (uint32_t i = 0; i < l->count && !rc; i++) {
+		rc = stoai_parsed_name(l->item[i].parsed);
+		if (rc)
+			rc = load_failed(l, l->item[i].id, rc);
+	}
 	for (uint32_t i = 0; i < l->count && !rc; i++)
 		rc = load_verify(l, &l->item[i]);
 	return rc;

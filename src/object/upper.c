@@ -6,6 +6,7 @@
  */
 #include "segment/upper.h"
 #include "heap/heap.h"
+#include "object/classes.h"
 #include "object/object.h"
 #include "sync/lock.h"
 #include "tx/tx.h"
@@ -47,4 +48,7 @@ const struct stoai_upper stoai_upper = {
 	.locks = stoai_locks_recover,
 	.meta_stride = meta_stride,
 	.format = format,
+	.opened = stoai_class_open,
+	.grow = stoai_heap_grow,
+	.trim = stoai_heap_trim,
 };

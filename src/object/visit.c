@@ -175,11 +175,38 @@ walk_inner(void *user, const stoa_type *type, const void *p)
 					  : walk_later(k, type, p);
 }
 
+/* An owned value: walked later, if somebody wants to know what is in it. */
+static bool
+walk_wanted(struct walking *k, const stoa_type *type, const char *p)
+{
+	enum stoai_walk_on on = walk_asks(k, type, p);
+
+	return on == STOAI_WALK_INTO ? walk_later(k, type, p)
+				     : on == STOAI_WALK_SKIP;
+}
+
+/* The block is the entry's, and its elements are owned with it. */
+static bool
+walk_owned_array(
+	struct walking *k, const stoa_type *type, const struct stoai_entry *e)
+{
+	const stoa_tx *rd = k->w->rd;
+	uint64_t count;
+	const char *p = stoai_entry_data(rd, e, type, &count);
+	bool ok = p && walk_block(k, stoai_off(rd->seg, e));
+
+	if (ok && stoai_type_is_plain(type) && !k->w->value)
+		return true;
+	for (uint64_t i = 0; ok && i < count; i++)
+		ok = walk_wanted(k, type, p + i * type->size);
+	return ok;
+}
+
 static bool
 walk_owned(struct walking *k, const stoa_type *type, const void *link)
 {
 	const stoa_tx *rd = k->w->rd;
-	enum stoai_walk_on on;
+	const struct stoai_entry *array;
 	uint64_t off;
 	const void *p;
 
@@ -193,11 +220,10 @@ walk_owned(struct walking *k, const stoa_type *type, const void *link)
 				type->name, (unsigned long long)off);
 		return false;
 	}
-	if (!walk_block(k, off))
-		return false;
-	on = walk_asks(k, type, p);
-	return on == STOAI_WALK_INTO ? walk_later(k, type, p)
-				     : on == STOAI_WALK_SKIP;
+	array = stoai_array_of(rd, type, off);
+	if (array)
+		return walk_owned_array(k, type, array);
+	return walk_block(k, off) && walk_wanted(k, type, p);
 }
 
 static bool
@@ -345,13 +371,31 @@ clear_value(void *user, const stoa_type *type, const void *p)
 }
 
 bool
-stoai_type_clear(stoa_tx *tx, const stoa_type *type, const void *p)
+stoai_type_clear_array(
+	stoa_tx *tx, const stoa_type *type, const void *p, uint64_t count)
 {
 	struct stoai_visitor v = {clear_block, clear_value, tx};
+	struct stoai_offsets seen = {0};
+	struct stoai_walk w = {.rd = tx,
+		.block = visitor_block,
+		.value = visitor_value,
+		.user = &v,
+		.seen = &seen};
+	const char *at = p;
+	bool ok = stoai_tx_writes(tx);
 
-	if (!stoai_tx_writes(tx))
-		return false;
-	if (stoai_type_is_plain(type))
-		return true;
-	return locks_fini(tx, type, p) && stoai_type_visit(tx, type, p, &v);
+	if (!ok || stoai_type_is_plain(type))
+		return ok;
+	for (uint64_t i = 0; ok && i < count; i++)
+		ok = locks_fini(tx, type, at + i * type->size);
+	for (uint64_t i = 0; ok && i < count; i++)
+		ok = stoai_walk(&w, type, at + i * type->size);
+	stoai_offsets_fini(&seen);
+	return ok;
+}
+
+bool
+stoai_type_clear(stoa_tx *tx, const stoa_type *type, const void *p)
+{
+	return stoai_type_clear_array(tx, type, p, 1);
 }

@@ -20,11 +20,13 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef MFD_NOEXEC_SEAL
@@ -145,11 +147,38 @@ stoai_os_memfd(const char *name)
 }
 
 int
-stoai_os_memfd_seal_shrink(int fd)
+stoai_os_memfd_huge(const char *name)
+{
+	int fd = stoai_os_ask(STOAI_OS_OPEN);
+
+	if (fd)
+		return fd;
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+	return above_standard(stoai_os_result(fd));
+}
+
+int
+stoai_os_seal(int fd, unsigned seals)
 {
 	int rc = stoai_os_ask(STOAI_OS_SEAL);
 
-	return rc ? rc : stoai_os_result(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK));
+	return rc ? rc : stoai_os_result(fcntl(fd, F_ADD_SEALS, seals));
+}
+
+int
+stoai_os_memfd_seal_shrink(int fd)
+{
+	return stoai_os_seal(fd, F_SEAL_SHRINK);
+}
+
+int
+stoai_os_duplicate(int fd)
+{
+	int rc = stoai_os_ask(STOAI_OS_OPEN);
+
+	return rc ? rc
+		  : stoai_os_result(
+			    fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
 }
 
 int
@@ -282,6 +311,24 @@ stoai_os_chmod_fd(int fd, uint32_t mode)
 	return rc ? rc : stoai_os_result(fchmod(fd, (mode_t)mode));
 }
 
+int
+stoai_os_chown_fd(int fd, uint32_t uid, uint32_t gid)
+{
+	int rc = stoai_os_ask(STOAI_OS_CHOWN);
+
+	return rc ? rc : stoai_os_result(fchown(fd, uid, gid));
+}
+
+size_t
+stoai_os_huge_page(int fd)
+{
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) || fs.f_type != HUGETLBFS_MAGIC)
+		return 0;
+	return (size_t)fs.f_bsize;
+}
+
 /*
  * A fresh directory may deny its own maker (umask 0777), so that only a
  * descriptor that asks for nothing leads to it, and only /proc from there.
@@ -375,6 +422,18 @@ stoai_os_punch(int fd, uint64_t from, uint64_t size)
 			FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from, size);
 	while (stoai_os_interrupted(done));
 	return stoai_os_result(done);
+}
+
+int
+stoai_os_sync_start(int fd, uint64_t from, uint64_t size)
+{
+	int rc = stoai_os_ask(STOAI_OS_SYNC);
+
+	if (rc)
+		return rc;
+	/* MS_ASYNC of msync does nothing on Linux; this does begin. */
+	return stoai_os_result(syscall(
+		SYS_sync_file_range, fd, from, size, SYNC_FILE_RANGE_WRITE));
 }
 
 int

@@ -67,14 +67,11 @@ stoai_os_futex_wait(const uint32_t *word, uint32_t value, uint64_t deadline)
 }
 
 int
-stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
-	const uint32_t *word2, uint32_t value2, uint64_t deadline)
+stoai_os_futex_wait_any(
+	const struct stoai_os_word *on, unsigned n, uint64_t deadline)
 {
 	struct timespec until = time_of(deadline);
-	struct waitv both[2] = {
-		{value, (uintptr_t)word, WAITV_SIZE_U32, 0},
-		{value2, (uintptr_t)word2, WAITV_SIZE_U32, 0},
-	};
+	struct waitv all[STOAI_OS_WORDS_MAX];
 	int rc = stoai_os_ask(STOAI_OS_FUTEX_WAITV);
 	long done;
 
@@ -83,8 +80,11 @@ stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
 	if (a32_load_relaxed(&waitv_absent) ||
 		a32_load_relaxed(&stoai_os_without_waitv))
 		return -ENOSYS;
+	for (unsigned i = 0; i < n; i++)
+		all[i] = (struct waitv){
+			on[i].value, (uintptr_t)on[i].word, WAITV_SIZE_U32, 0};
 	do
-		done = syscall(WAITV_NUMBER, both, 2u, 0u,
+		done = syscall(WAITV_NUMBER, all, n, 0u,
 			deadline == UINT64_MAX ? NULL : &until,
 			CLOCK_MONOTONIC);
 	while (stoai_os_interrupted(done));
@@ -93,6 +93,15 @@ stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
 		return -ENOSYS;
 	}
 	return done < 0 && errno == EAGAIN ? 0 : stoai_os_result(done);
+}
+
+int
+stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
+	const uint32_t *word2, uint32_t value2, uint64_t deadline)
+{
+	const struct stoai_os_word both[2] = {{word, value}, {word2, value2}};
+
+	return stoai_os_futex_wait_any(both, 2, deadline);
 }
 
 int

@@ -61,20 +61,39 @@ epoch_page_make(void)
 		epoch_page = made;
 }
 
-static uint32_t
-tid_ask(void)
+/* This process's; 0: there is no page. */
+static uint64_t
+epoch_now(void)
 {
-	uint32_t tid = (uint32_t)syscall(SYS_gettid);
 	uint64_t epoch, none = 0;
 
 	if (pthread_once(&epoch_once, epoch_page_make) || !epoch_page)
-		return tid; /* I3 */
+		return 0;
 	epoch = a64_load_acquire(epoch_page);
 	if (epoch == 0) { /* I1 */
 		epoch = a64_fetch_add_seq_cst(&epoch_last, 1) + 1;
 		if (!a64_cas_seq_cst(epoch_page, &none, epoch))
 			epoch = none; /* another thread was first */
 	}
+	return epoch;
+}
+
+uint64_t
+stoai_os_process(void)
+{
+	uint64_t epoch = epoch_now();
+
+	return epoch ? epoch : UINT64_C(1) << 63 | (uint32_t)getpid();
+}
+
+static uint32_t
+tid_ask(void)
+{
+	uint32_t tid = (uint32_t)syscall(SYS_gettid);
+	uint64_t epoch = epoch_now();
+
+	if (!epoch)
+		return tid; /* I3 */
 	remembered.page = epoch_page;
 	remembered.epoch = epoch;
 	remembered.tid = tid;

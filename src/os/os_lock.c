@@ -9,7 +9,7 @@
  * parent's until it closes or reopens.
  *
  * Invariants:
- *   I1  No call waits.
+ *   I1  No call waits, but stoai_os_lock_span when it is asked to.
  *   I2  -EAGAIN means that somebody else has the byte, and nothing else does;
  *       -ENOTSUP that nobody can have it here. A caller may take the first as
  *       "alive" and must not take the second so.
@@ -17,14 +17,24 @@
 #include "os/ask.h"
 #include <fcntl.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static struct flock
-byte_lock(uint64_t byte, short type)
+span_lock(uint64_t from, uint64_t size, short type)
 {
 	return (struct flock){.l_type = type,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)byte,
-		.l_len = 1};
+		.l_start = (off_t)from,
+		.l_len = (off_t)size};
+}
+
+static short
+lock_type(enum stoai_os_lock kind)
+{
+	return (short)(kind == STOAI_LOCK_NONE     ? F_UNLCK
+		       : kind == STOAI_LOCK_SHARED ? F_RDLCK
+						   : F_WRLCK);
 }
 
 static int
@@ -32,8 +42,10 @@ lock_call(int fd, int command, struct flock *lock)
 {
 	long rc;
 
-	do
-		rc = fcntl(fd, command, lock);
+	do /* glibc's call that waits is a cancellation point: the bare one */
+		rc = command == F_OFD_SETLKW
+			     ? syscall(SYS_fcntl, fd, command, lock)
+			     : fcntl(fd, command, lock);
 	while (stoai_os_interrupted(rc));
 	if (rc >= 0)
 		return 0;
@@ -53,10 +65,7 @@ lock_call(int fd, int command, struct flock *lock)
 int
 stoai_os_lock_byte(int fd, uint64_t byte, enum stoai_os_lock kind)
 {
-	short type = (short)(kind == STOAI_LOCK_NONE     ? F_UNLCK
-			     : kind == STOAI_LOCK_SHARED ? F_RDLCK
-							 : F_WRLCK);
-	struct flock lock = byte_lock(byte, type);
+	struct flock lock = span_lock(byte, 1, lock_type(kind));
 	int rc = stoai_os_ask(STOAI_OS_LOCK);
 
 	if (rc)
@@ -67,9 +76,23 @@ stoai_os_lock_byte(int fd, uint64_t byte, enum stoai_os_lock kind)
 }
 
 int
+stoai_os_lock_span(int fd, uint64_t from, uint64_t size,
+	enum stoai_os_lock kind, bool wait)
+{
+	struct flock lock = span_lock(from, size, lock_type(kind));
+	int rc = stoai_os_ask(STOAI_OS_LOCK);
+
+	if (rc)
+		return rc;
+	if (from >= INT64_MAX || size > INT64_MAX - from)
+		return -EINVAL;
+	return lock_call(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+}
+
+int
 stoai_os_probe_byte(int fd, uint64_t byte)
 {
-	struct flock lock = byte_lock(byte, F_WRLCK);
+	struct flock lock = span_lock(byte, 1, F_WRLCK);
 	int rc = stoai_os_ask(STOAI_OS_LOCK);
 
 	if (rc)

@@ -83,6 +83,33 @@ stoai_os_map_private(size_t size, unsigned prot, void *at, void **ret)
 }
 
 int
+stoai_os_map_region(int fd, uint64_t from, size_t size, unsigned prot, int more,
+	void *at, void **ret)
+{
+	int rc = stoai_os_ask(STOAI_OS_MAP);
+	int flags = more | (prot & STOAI_MAP_COPY ? MAP_PRIVATE : MAP_SHARED) |
+		    (fd < 0 ? MAP_ANONYMOUS : 0) |
+		    (prot & STOAI_MAP_THERE ? MAP_FIXED_NOREPLACE : 0);
+	void *there;
+
+	if (rc)
+		return rc;
+	if (from > INT64_MAX)
+		return -EINVAL;
+	there = mmap(at, size, protection(prot), flags, fd, (off_t)from);
+	if (there == MAP_FAILED)
+		return -errno;
+	if (prot & STOAI_MAP_THERE && there != at) { /* before Linux 4.17 */
+		(void)munmap(there, size);
+		return -EEXIST;
+	}
+	/* I1 */
+	(void)madvise(there, size, MADV_DONTDUMP);
+	*ret = there;
+	return 0;
+}
+
+int
 stoai_os_wipe_on_fork(void *at, size_t size)
 {
 	int rc = stoai_os_ask(STOAI_OS_MAP);

@@ -135,8 +135,10 @@ stoai_backing_create(enum stoai_backing_kind kind, const char *path,
 	backing_clear(ret, kind);
 	if (kind == STOAI_BACKING_LOCAL)
 		return 0;
-	if (kind == STOAI_BACKING_MEMFD) {
-		ret->fd = stoai_os_memfd("stoa");
+	if (kind == STOAI_BACKING_MEMFD || kind == STOAI_BACKING_HUGE) {
+		ret->fd = kind == STOAI_BACKING_HUGE
+				  ? stoai_os_memfd_huge("stoa")
+				  : stoai_os_memfd("stoa");
 		if (ret->fd < 0) {
 			errno = -ret->fd;
 			ret->fd = -1;
@@ -159,18 +161,48 @@ stoai_backing_create(enum stoai_backing_kind kind, const char *path,
 }
 
 int
-stoai_backing_publish(struct stoai_backing *b, uint32_t mode)
+stoai_backing_mode_check(uint32_t mode)
+{
+	if (!(mode & ~(uint32_t)MODE_MAX))
+		return 0;
+	return stoai_error(-EINVAL,
+		"the mode %#o has more than reading and writing (0666)",
+		(unsigned)mode);
+}
+
+static int
+give(const struct stoai_backing *b, uint32_t uid, uint32_t gid)
 {
 	char shown[STOAI_SHOWN_SIZE];
-	int rc;
+	int rc = 0;
 
-	if (mode & ~(uint32_t)MODE_MAX)
-		return stoai_error(-EINVAL,
-			"the mode %#o has more than reading and writing (0666)",
-			(unsigned)mode);
+	if (uid != UINT32_MAX || gid != UINT32_MAX)
+		rc = stoai_os_chown_fd(b->fd, uid, gid);
+	if (!rc)
+		return 0;
+	errno = -rc;
+	return stoai_error_errno(
+		"cannot give '%s' to uid %d, gid %d (-1: as it is): root may,"
+		" others only to a group of theirs",
+		stoai_path_shown(shown, path_or_not(b)), (int)uid, (int)gid);
+}
+
+int
+stoai_backing_publish(
+	struct stoai_backing *b, uint32_t mode, uint32_t owner, uint32_t group)
+{
+	char shown[STOAI_SHOWN_SIZE];
+	int rc = stoai_backing_mode_check(mode);
+
+	if (rc)
+		return rc;
 	if (b->fd < 0 || b->kind == STOAI_BACKING_GIVEN ||
 		b->kind == STOAI_BACKING_BUFFER)
 		return 0;
+	/* before its mode: chown may change that */
+	rc = give(b, stoai_backing_id(owner), stoai_backing_id(group));
+	if (rc)
+		return rc;
 	rc = stoai_os_chmod_fd(b->fd, mode);
 	if (rc)
 		return stoai_path_error(rc, "set the mode of", path_or_not(b));
@@ -192,26 +224,31 @@ stoai_backing_publish(struct stoai_backing *b, uint32_t mode)
 
 /* I3 */
 static int
-open_check(const char *path, const struct stat *st)
+open_check(const char *path, const struct stat *st, uint32_t trusted)
 {
 	char shown[STOAI_SHOWN_SIZE];
 
 	if (!S_ISREG(st->st_mode))
 		return stoai_error(-EPROTO,
-			"'%s' is %s, not a segment: choose another name",
+			"'%s' is %s, not a regular file: choose another name",
 			stoai_path_shown(shown, path), kind_of_file(st));
 	if (st->st_uid != stoai_os_euid() && st->st_uid != 0)
-		return stoai_error(-EPERM,
-			"'%s' belongs to uid %u, and only files of uid %u or"
-			" root are opened",
-			stoai_path_shown(shown, path), (unsigned)st->st_uid,
-			(unsigned)stoai_os_euid());
+		return trusted == UINT32_MAX || trusted == st->st_uid + 1
+			       ? 0
+			       : stoai_error(-EPERM,
+					 "'%s' belongs to uid %u, and only "
+					 "files of uid %u or"
+					 " root are opened, or of whom .owner "
+					 "names",
+					 stoai_path_shown(shown, path),
+					 (unsigned)st->st_uid,
+					 (unsigned)stoai_os_euid());
 	return 0;
 }
 
 int
-stoai_backing_open(enum stoai_backing_kind kind, const char *path,
-	bool readonly, struct stoai_backing *ret)
+stoai_backing_open_of(enum stoai_backing_kind kind, const char *path,
+	bool readonly, uint32_t trusted, struct stoai_backing *ret)
 {
 	char shown[STOAI_SHOWN_SIZE];
 	struct stat st;
@@ -229,7 +266,7 @@ stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 			readonly ? "" : "; STOA_CREATE makes it");
 	if (rc)
 		return stoai_path_error(rc, "find", path);
-	rc = open_check(path, &st);
+	rc = open_check(path, &st, trusted);
 	if (rc)
 		return rc;
 	rc = stoai_os_open(path, readonly ? 0 : STOAI_OPEN_WRITE, 0);
@@ -242,7 +279,7 @@ stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 	if (rc)
 		rc = stoai_path_error(rc, "look at", path);
 	else
-		rc = open_check(path, &st);
+		rc = open_check(path, &st, trusted);
 	if (rc) {
 		stoai_backing_close(ret);
 		return rc;
@@ -250,6 +287,13 @@ stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 	keep_stat(ret, &st);
 	(void)snprintf(ret->path, sizeof ret->path, "%s", path);
 	return 0;
+}
+
+int
+stoai_backing_open(enum stoai_backing_kind kind, const char *path,
+	bool readonly, struct stoai_backing *ret)
+{
+	return stoai_backing_open_of(kind, path, readonly, 0, ret);
 }
 
 int
@@ -298,22 +342,26 @@ stoai_backing_owners(int fd, struct stoai_backing *ret)
 }
 
 int
-stoai_backing_current(const struct stoai_backing *b)
+stoai_path_current(const char *path, uint64_t device, uint64_t inode)
 {
 	char shown[STOAI_SHOWN_SIZE];
 	struct stat st;
-	int rc;
+	int rc = stoai_os_stat(path, &st);
 
-	if (!b->path[0])
-		return 0;
-	rc = stoai_os_stat(b->path, &st);
-	if (!rc && st.st_dev == b->device && st.st_ino == b->inode)
+	if (!rc && st.st_dev == device && st.st_ino == inode)
 		return 0;
 	if (rc && rc != -ENOENT)
-		return stoai_path_error(rc, "find", b->path);
+		return stoai_path_error(rc, "find", path);
 	return stoai_error(-ESTALE,
 		"'%s' was removed or replaced meanwhile: open it again",
-		stoai_path_shown(shown, b->path));
+		stoai_path_shown(shown, path));
+}
+
+int
+stoai_backing_current(const struct stoai_backing *b)
+{
+	return b->path[0] ? stoai_path_current(b->path, b->device, b->inode)
+			  : 0;
 }
 
 int

@@ -13,16 +13,18 @@
 #include <stdint.h>
 
 enum stoai_backing_kind {
-	STOAI_BACKING_NAMED, /* a file in a directory of ours on tmpfs */
-	STOAI_BACKING_FILE,  /* a file of the caller's */
-	STOAI_BACKING_MEMFD, /* no name */
-	STOAI_BACKING_GIVEN, /* the file of a descriptor of the caller's */
-	STOAI_BACKING_LOCAL, /* this process alone: no fd */
-	STOAI_BACKING_BUFFER /* the caller's memory: fd only for owner bytes */
+	STOAI_BACKING_NAMED,  /* a file in a directory of ours on tmpfs */
+	STOAI_BACKING_FILE,   /* a file of the caller's */
+	STOAI_BACKING_MEMFD,  /* no name */
+	STOAI_BACKING_GIVEN,  /* the file of a descriptor of the caller's */
+	STOAI_BACKING_LOCAL,  /* this process alone: no fd */
+	STOAI_BACKING_BUFFER, /* the caller's memory: fd only for owner bytes */
+	STOAI_BACKING_HUGE    /* a memfd of huge pages */
 };
 
 enum {
-	STOAI_PATH_MAX = 4096
+	STOAI_PATH_MAX = 4096,
+	STOAI_SEGMENT_NAME_MAX = 447 /* bytes of a name */
 };
 
 struct stoai_backing {
@@ -38,8 +40,8 @@ struct stoai_backing {
 
 /*
  * The path of a named segment: <directory>/<domain>/<name>. NULL directory or
- * domain: the environment, else the default. Names are 1 to 200 bytes of UTF-8
- * without '/', control characters or a leading '.'; a domain likewise. -EINVAL
+ * domain: the environment, else the default. Names are 1 to 447 bytes of UTF-8
+ * without '/', control characters or a leading '.'; a domain likewise, to 200. -EINVAL
  * with a text that says what is wrong with it, -ENAMETOOLONG. make: create the
  * directories that are missing (the default one 0700, ours; refuses a directory
  * that somebody else owns and could replace names in: -EPERM). A domain gets the
@@ -48,6 +50,9 @@ struct stoai_backing {
 int stoai_backing_path(const char *name, const char *directory,
 	const char *domain, bool make, char ret[STOAI_PATH_MAX]);
 
+/* Longer than a file's name may be: what is there is found by a hash. */
+bool stoai_name_is_hashed(const char *name);
+
 /*
  * An empty file without a name, to be filled; its name will be path (NULL: memfd
  * or local). After a failure here and below, *ret is a closed backing.
@@ -55,17 +60,30 @@ int stoai_backing_path(const char *name, const char *directory,
 int stoai_backing_create(enum stoai_backing_kind kind, const char *path,
 	struct stoai_backing *ret);
 /*
- * mode exactly, then the name. -EEXIST: somebody was first. -EINVAL: a mode with
- * more than reading and writing (0666). Without a path: the mode alone, and of
- * what is the caller's not even that.
+ * owner and group (as the options have them: stoai_backing_id), mode exactly, then
+ * the name. -EEXIST: somebody was first. -EINVAL: the mode. -EPERM: may not be given
+ * away. Without a path no name, and of what is the caller's nothing.
  */
-int stoai_backing_publish(struct stoai_backing *b, uint32_t mode);
+int stoai_backing_publish(
+	struct stoai_backing *b, uint32_t mode, uint32_t owner, uint32_t group);
+/* No more than reading and writing (0666): 0, or -EINVAL with a text. */
+int stoai_backing_mode_check(uint32_t mode);
+/* The id of a STOA_ID(id), as chown(2) has it: UINT32_MAX, "as it is", for 0 and
+ * STOA_ANYBODY, who can only be trusted. */
+static inline uint32_t
+stoai_backing_id(uint32_t wish)
+{
+	return wish == UINT32_MAX ? UINT32_MAX : wish - 1;
+}
 /*
  * By its path. No symlink is followed in the last component; only regular files
  * of ours or root's (-EPERM names the owner). -ENOENT, -EACCES.
  */
 int stoai_backing_open(enum stoai_backing_kind kind, const char *path,
 	bool readonly, struct stoai_backing *ret);
+/* The same; a file of uid trusted - 1 too (0: nobody else, UINT32_MAX: anybody's). */
+int stoai_backing_open_of(enum stoai_backing_kind kind, const char *path,
+	bool readonly, uint32_t trusted, struct stoai_backing *ret);
 /*
  * The file of the caller's descriptor (memfd or regular file), opened anew: owner
  * bytes belong to a description, and his may be shared with other processes. So
@@ -79,6 +97,7 @@ int stoai_backing_given(int fd, bool readonly, struct stoai_backing *ret);
 int stoai_backing_owners(int fd, struct stoai_backing *ret);
 /* Is the name still this file's? 0, or -ESTALE. */
 int stoai_backing_current(const struct stoai_backing *b);
+int stoai_path_current(const char *path, uint64_t device, uint64_t inode);
 /* Memory for [from, from + size), now: -ENOSPC here, never a signal later. */
 int stoai_backing_allocate(
 	const struct stoai_backing *b, uint64_t from, uint64_t size);

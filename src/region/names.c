@@ -11,6 +11,8 @@
  *       one of ours (those begin with a dot; see temporary.h).
  *   I2  A directory is used only if we or root own it: its owner can replace
  *       whatever is in it. Nor if everybody may write it and it is not sticky.
+ *   I4  A name too long for a file is its beginning, '~' and its hash; the whole
+ *       name is in the segment, and who opens it compares.
  *   I3  Nothing that a symlink points to is taken for the default directory or
  *       a domain. A directory that the user configured may be reached by one.
  *
@@ -20,12 +22,14 @@
  * the two, and the next to make a segment there takes the second step.
  */
 #include "region/names.h"
+#include "base/hash.h"
 #include "os/os.h"
 #include <stdio.h>
 #include <string.h>
 
 enum {
 	NAME_SIZE_MAX = 200, /* bytes; leaves room for what temporary.c adds */
+	PREFIX_MAX = 160,    /* of a longer name, before its hash */
 	UNFINISHED_MODE = S_ISVTX | S_IRWXU,
 	OTHERS_MODE = S_IRWXG | S_IRWXO
 };
@@ -117,16 +121,16 @@ utf8_size(const unsigned char *s, uint32_t *ret)
 
 /* I1; what: "name" or "domain" */
 static int
-name_check(const char *what, const char *name)
+name_check(const char *what, const char *name, size_t size_max)
 {
-	size_t size = name ? strnlen(name, NAME_SIZE_MAX + 1) : 0;
+	size_t size = name ? strnlen(name, size_max + 1) : 0;
 	uint32_t c = 0;
 
 	if (size == 0)
 		return stoai_error(-EINVAL, "the %s is empty", what);
-	if (size > NAME_SIZE_MAX)
+	if (size > size_max)
 		return stoai_error(-ENAMETOOLONG,
-			"the %s has more than %d bytes", what, NAME_SIZE_MAX);
+			"the %s has more than %zu bytes", what, size_max);
 	if (name[0] == '.')
 		return stoai_error(-EINVAL,
 			"the %s begins with a dot: choose another", what);
@@ -151,6 +155,28 @@ name_check(const char *what, const char *name)
 		i += n;
 	}
 	return 0;
+}
+
+/* I4: what a checked name is in its directory. */
+static const char *
+name_component(const char *name, char buf[NAME_SIZE_MAX + 1])
+{
+	size_t size = strlen(name), cut = PREFIX_MAX;
+
+	if (size <= NAME_SIZE_MAX)
+		return name;
+	while (((unsigned char)name[cut] & 0xc0) == 0x80)
+		cut--; /* whole characters */
+	(void)snprintf(buf, NAME_SIZE_MAX + 1, "%.*s~%016llx%016llx", (int)cut,
+		name, (unsigned long long)stoai_hash(name, size, 1),
+		(unsigned long long)stoai_hash(name, size, 2));
+	return buf;
+}
+
+bool
+stoai_name_is_hashed(const char *name)
+{
+	return strlen(name) > NAME_SIZE_MAX;
 }
 
 /* The argument, else the variable, else the default. "" in a variable is unset. */
@@ -257,7 +283,7 @@ int
 stoai_backing_path(const char *name, const char *directory, const char *domain,
 	bool make, char ret[STOAI_PATH_MAX])
 {
-	char standard[32];
+	char standard[32], component[NAME_SIZE_MAX + 1];
 	size_t cut;
 	int n, rc;
 
@@ -266,9 +292,9 @@ stoai_backing_path(const char *name, const char *directory, const char *domain,
 		(unsigned)stoai_os_euid());
 	directory = setting(directory, "STOA_DIRECTORY", standard);
 	domain = setting(domain, "STOA_DOMAIN", "default");
-	rc = name_check("name", name);
+	rc = name_check("name", name, STOAI_SEGMENT_NAME_MAX);
 	if (!rc)
-		rc = name_check("domain", domain);
+		rc = name_check("domain", domain, NAME_SIZE_MAX);
 	if (rc)
 		return rc;
 	if (directory[0] != '/')
@@ -280,7 +306,8 @@ stoai_backing_path(const char *name, const char *directory, const char *domain,
 		cut--;
 	n = cut >= STOAI_PATH_MAX ? -1
 				  : snprintf(ret, STOAI_PATH_MAX, "%.*s/%s/%s",
-					    (int)cut, directory, domain, name);
+					    (int)cut, directory, domain,
+					    name_component(name, component));
 	if (n < 0 || n >= STOAI_PATH_MAX)
 		rc = stoai_error(-ENAMETOOLONG,
 			"the path of '%s' has more than %d bytes", name,

@@ -23,6 +23,7 @@
 #include "segment/upper.h"
 
 STOAI_THREAD struct stoai_self *stoai_self;
+STOAI_THREAD struct stoai_seat *stoai_seat_last;
 
 static pthread_key_t thread_end_key;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
@@ -48,6 +49,7 @@ thread_end(void *p)
 			stoai_os_unmap(self->seat[i], seat_size());
 	stoai_upper.self_end(self);
 	stoai_self = NULL;
+	stoai_seat_last = NULL;
 	stoai_os_unmap(self, sizeof *self + stoai_upper.self_size);
 }
 
@@ -99,6 +101,17 @@ seat_new(void)
 	return at;
 }
 
+/* Before the slot says anything: who looks at slots finds it. */
+static void
+slot_count_in(stoa_segment *seg, uint32_t index)
+{
+	uint32_t *used = &stoai_header(seg)->slots_used;
+	uint32_t seen = a32_load_relaxed(used);
+
+	while (seen <= index && !a32_cas_seq_cst(used, &seen, index + 1))
+		;
+}
+
 /* Memory for the slot's page; before its token may be looked at. */
 static int
 lane_page(stoa_segment *seg, uint32_t index)
@@ -112,9 +125,11 @@ lane_page(stoa_segment *seg, uint32_t index)
 		rc = stoai_os_allocate(seg->fd,
 			seg->lanes_off + (uint64_t)index * seg->lane_stride,
 			seg->lane_stride);
-	if (!rc)
-		a32_store_release(&slot->paged, 1);
-	return rc;
+	if (rc)
+		return rc;
+	slot_count_in(seg, index);
+	a32_store_release(&slot->paged, 1);
+	return 0;
 }
 
 /* Under claims, byte ours: the token too, recovered if need be. -EAGAIN: taken. */
@@ -250,6 +265,17 @@ attach_failed(stoa_segment *seg, int rc)
 	}
 }
 
+void
+stoai_seat_look(struct stoai_seat *seat)
+{
+	uint64_t end = a64_load_relaxed(&seat->seg->committed);
+
+	seat->near_from = seat->seg->heap_off;
+	seat->near_size = end > seat->near_from + STOAI_NEAR
+				  ? end - seat->near_from - STOAI_NEAR
+				  : 0;
+}
+
 /* The slot is ours: the seat says so from its last line on. */
 static void
 seat_begin(stoa_segment *seg, struct stoai_seat *seat, uint32_t index)
@@ -261,9 +287,12 @@ seat_begin(stoa_segment *seg, struct stoai_seat *seat, uint32_t index)
 	seat->word = stoai_lock_word(index, seat->slot->generation);
 	seat->log_end = stoai_log_lane_end(seg, index);
 	seat->heap = seat + 1;
+	seat->base = seg->base;
+	seat->flags = &stoai_header(seg)->flags;
 	seat->busy = 1;
 	stoai_kill_fence();
 	seat->seg = seg;
+	stoai_seat_look(seat);
 	stoai_registry_attached(seg, 1);
 	stoai_upper.seat_begin(seat);
 	stoai_kill_fence();
@@ -279,8 +308,10 @@ stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret)
 	int rc;
 
 	*ret = seat;
-	if (seat)
+	if (seat) {
+		stoai_seat_last = seat;
 		return 0;
+	}
 	stoai_registry_process_check();
 	if (seg->readonly)
 		return stoai_error(
@@ -305,6 +336,7 @@ stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret)
 	self->attaching = 0;
 	if (rc)
 		return attach_failed(seg, rc);
+	stoai_seat_last = seat;
 	(void)stoai_sweep(seg, false);
 	*ret = seat;
 	return 0;
@@ -321,6 +353,7 @@ stoai_detach(struct stoai_seat *seat)
 	seat->busy = 1;
 	stoai_upper.seat_end(seat);
 	seat->seg = NULL; /* who interrupts us finds no seat */
+	seat->near_size = 0;
 	pthread_mutex_lock(&seg->claims);
 	rc = stoai_recover_owned(seg, index);
 	stoai_token_drop(seg, index, rc ? STOAI_TOKEN_OWNER_DIED : 0);

@@ -17,8 +17,12 @@ check_slot(stoa_segment *seg, uint32_t i)
 	if (state > STOAI_SLOT_LIVE || slot->paged > 1)
 		return stoai_error(
 			-EBADMSG, "segment I2: slot %u has state %u", i, state);
-	if (!a32_load_relaxed(&slot->paged))
+	if (!a32_load_acquire(&slot->paged))
 		return 0;
+	if (i >= stoai_slots_used(seg))
+		return stoai_error(-EBADMSG,
+			"segment I6: slot %u is behind the last that was used",
+			i);
 	if (a32_load_relaxed(&slot->tries) > STOAI_TRIES_MAX)
 		return stoai_error(
 			-EBADMSG, "segment I3: slot %u is quarantined", i);
@@ -31,10 +35,9 @@ check_slot(stoa_segment *seg, uint32_t i)
 			(unsigned long long)cursor);
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++) {
 		uint64_t held = a64_load_relaxed(&lane->held[k]);
-		uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
+		uint64_t off = stoai_held_off(held);
 
-		if (held && (off >= seg->size || off < 256 ||
-				    off % STOAI_LOCK_ALIGN))
+		if (held && (off >= seg->size || off < STOAI_STATIC_SIZE))
 			return stoai_error(-EBADMSG,
 				"segment I5: slot %u holds a lock at %#llx", i,
 				(unsigned long long)off);

@@ -48,18 +48,20 @@ static int
 map_fresh(stoa_segment *seg, const struct stoai_backing *b, void *buffer,
 	const struct stoai_header *h)
 {
+	uint64_t room = seg->room;
 	void *at = buffer;
 	int rc = 0;
 
 	if (b->kind == STOAI_BACKING_LOCAL)
-		rc = stoai_os_map_private(h->reserve,
-			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
+		rc = stoai_segment_map_local(h->reserve, &at);
 	else if (b->kind != STOAI_BACKING_BUFFER)
 		rc = stoai_segment_map(b->fd, 0, h->reserve,
 			STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at);
 	if (rc)
 		return stoai_segment_map_failed(seg->name, h->reserve, rc);
 	stoai_segment_take_geometry(seg, at, h);
+	if (b->kind == STOAI_BACKING_BUFFER)
+		seg->room = stoai_min(room, h->reserve);
 	return 0;
 }
 
@@ -77,11 +79,11 @@ stoai_segment_create(stoa_segment *seg, const struct stoai_backing *b,
 	if (rc)
 		return rc;
 	if (b->kind == STOAI_BACKING_BUFFER)
-		memset(seg->base, 0, h.reserve);
+		memset(seg->base, 0, seg->room);
 	memcpy(seg->base, &h, sizeof h);
 	rc = stoai_upper.format(seg, size);
 	if (!rc)
-		rc = stoai_segment_in_use(seg);
+		rc = stoai_segment_in_use(seg, false);
 	if (!rc)
 		stoai_header(seg)->sum = stoai_geometry_sum(stoai_header(seg));
 	return rc;

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "segment/slots.h"
 #include "segment/upper.h"
 
 void
@@ -50,13 +51,20 @@ stoai_explore_twin(const stoa_segment *seg, stoa_segment **ret)
 	return 0;
 }
 
+int
+stoai_explore_slots(
+	stoa_slots *s, void *memory, uint64_t size, stoa_segment **ret)
+{
+	return stoai_slots_open(s, memory, size, -1, 1, ret);
+}
+
 void
 stoai_explore_release(stoa_segment *seg)
 {
 	pthread_mutex_init(&seg->claims, NULL);
 	for (uint32_t i = 0; seg->fd >= 0 && i < seg->slot_count; i++)
 		(void)stoai_os_lock_byte(
-			seg->fd, STOAI_OWNER_BYTES + i, STOAI_LOCK_NONE);
+			seg->fd, stoai_owner_byte(seg, i), STOAI_LOCK_NONE);
 }
 
 void

@@ -24,6 +24,9 @@ uint32_t stoai_explore_slot(const stoa_segment *seg);
  * a second process would have. For one thread, until the process ends.
  */
 int stoai_explore_twin(const stoa_segment *seg, stoa_segment **ret);
+/* A stoa_slots of this process alone. */
+int stoai_explore_slots(
+	stoa_slots *s, void *memory, uint64_t size, stoa_segment **ret);
 /*
  * The process that had this handle is gone, and with it what was locked there: its
  * mutex, and the owner bytes, which the kernel drops.

@@ -24,9 +24,11 @@
 #define STOAI_BYTE_ORDER UINT32_C(0x01020304)
 
 enum {
-	STOAI_LAYOUT_VERSION = 1,
+	STOAI_LAYOUT_VERSION = 2,
 	STOAI_HEADER_SIZE = 1024,
 	STOAI_STATIC_SIZE = 256,
+	STOAI_NAME_SIZE = 448,
+	STOAI_PAGELESS = 64,   /* page_size of memory of one process */
 	STOAI_SLOTS_MAX = 256, /* a layout constant: bits in stoa_rwlock */
 	STOAI_HELD_USER = 24,
 	STOAI_HELD_MAX = 26, /* two for the library's own locks */
@@ -37,11 +39,18 @@ enum {
 enum {
 	STOAI_SEGMENT_DAMAGED = 1
 				<< 0, /* a lane is quarantined; see recover.c */
-	STOAI_SEGMENT_RETIRED = 1 << 1 /* its name is gone or was replaced */
+	STOAI_SEGMENT_RETIRED = 1 << 1,  /* its name is gone or was replaced */
+	STOAI_SEGMENT_LAST_OUT = 1 << 2, /* its name goes with its last user */
+	STOAI_SEGMENT_COUNTING = 1 << 3  /* waits are counted */
 };
 
-/* lock words: bit 31 somebody sleeps | bits 28..9 generation | bits 8..0 slot + 1 */
+/*
+ * lock words: bit 31 somebody sleeps | bit 30 its owner lets readers in | bits 28..9
+ * generation | bits 8..0 slot + 1
+ */
 #define STOAI_WORD_WAITERS    UINT32_C(0x80000000)
+#define STOAI_WORD_UPGRADABLE UINT32_C(0x40000000)
+#define STOAI_WORD_OWNER      UINT32_C(0x1fffffff)
 #define STOAI_WORD_SLOT       UINT32_C(0x000001ff)
 #define STOAI_GENERATION_MASK UINT32_C(0x000fffff)
 
@@ -73,17 +82,24 @@ struct stoai_header {
 	uint32_t clean; /* nobody was attached when it was flushed and closed */
 	uint8_t boot_id[16]; /* of the machine's run in which it is used */
 	uint64_t recovered;  /* slots recovered so far; statistics */
-	uint8_t pad2[32];
+	uint32_t
+		slots_used; /* slots from here on have never been anybody's; only
+	                        grows, before the first use of one. 0: not known */
+	uint32_t pad2;
+	uint64_t contention; /* 0, or the table of sync/contention.c */
+	uint8_t pad3[16];
 	/* heap: who may write is said in heap/format.h */
 	uint64_t committed; /* end of the memory that the heap may touch */
 	uint64_t cursor;    /* hint: the span where the next search begins */
 	stoa_mutex heap_lock;
-	uint8_t pad3[40];
+	uint8_t pad4[40];
 	stoa_rwlock lock; /* what STOA_TX(tx, seg) takes */
-	uint8_t pad4[16];
-	stoa_rwlock names; /* the object index */
 	uint8_t pad5[16];
-	uint8_t pad6[STOAI_HEADER_SIZE - 512];
+	stoa_rwlock names; /* the object index */
+	uint8_t pad6[16];
+	uint8_t pad7[STOAI_HEADER_SIZE - 512 - STOAI_NAME_SIZE];
+	char full_name
+		[STOAI_NAME_SIZE]; /* of named ones, whole, with its NUL */
 };
 
 enum {
@@ -112,22 +128,81 @@ struct stoai_slot {
 	uint32_t paged;    /* its lane has memory; set once */
 	uint32_t step;     /* of its recovery, and how far it has come */
 	uint64_t progress; /* where the last try began */
-	uint8_t pad[128 - 96];
+	uint32_t undone;   /* scopes undone; counted before, see image.c */
+	uint8_t pad[128 - 100];
 };
 
 /*
- * held word: offset of the lock | STOAI_HELD_*, for which a lock's place has to be a
- * multiple of STOAI_LOCK_ALIGN. Stored before the lock word is
- * touched and cleared after it was given back, so it is the intent as well.
+ * held word: offset of the lock | mode, for which a lock's place has to be a multiple
+ * of STOAI_LOCK_ALIGN. Stored before the lock word is touched and cleared after it was
+ * given back, so it is the intent as well.
+ *
+ *	bits 63..56 mode / 8 | 55..48 count, of modes that have one | 47..3 offset
+ *	bits 2..0 mode % 8
  */
 enum {
 	STOAI_HELD_EXCLUSIVE = 1,
 	STOAI_HELD_SHARED = 2,
 	STOAI_HELD_MUTEX = 3,
 	STOAI_HELD_LEAVING = 4, /* gave it up; may still touch its memory */
-	STOAI_HELD_MODE = 7,
-	STOAI_LOCK_ALIGN = STOAI_HELD_MODE + 1
+	STOAI_HELD_UPGRADABLE = 5,
+	/* as EXCLUSIVE and MUTEX, without a log: the next one is told of a death */
+	STOAI_HELD_RAW = 6,
+	STOAI_HELD_RAW_MUTEX = 7,
+	/* no locks: what a thread has or is, with a count (sync/roll.c) */
+	STOAI_HELD_PERMIT = 8, /* permits of a stoa_permits */
+	STOAI_HELD_MEMBER = 9, /* in a stoa_barrier, and where it has arrived */
+	STOAI_HELD_WATCH = 10, /* waits there, and elsewhere (sync/many.c) */
+	STOAI_LOCK_ALIGN = 8
 };
+
+enum {                            /* flags_ of a lock that is held raw */
+	STOAI_LOCK_DIED = 1 << 0, /* its holder did, and nobody has mended it */
+	STOAI_LOCK_POISONED = 1
+			      << 1 /* nobody is to have it until it is mended */
+};
+
+#define STOAI_HELD_OFFSET UINT64_C(0x0000fffffffffff8)
+
+static inline uint64_t
+stoai_held_off(uint64_t held)
+{
+	return held & STOAI_HELD_OFFSET;
+}
+
+static inline unsigned
+stoai_held_mode(uint64_t held)
+{
+	return (unsigned)(held >> 56 << 3 | (held & 7));
+}
+
+/* Of a lock, not of what has a count? */
+static inline bool
+stoai_held_lock(unsigned mode)
+{
+	return mode && mode <= STOAI_HELD_RAW_MUTEX;
+}
+
+static inline bool
+stoai_held_mutex(unsigned mode)
+{
+	return mode == STOAI_HELD_MUTEX || mode == STOAI_HELD_RAW_MUTEX;
+}
+
+/* Held so, its lock excludes all others. */
+static inline bool
+stoai_held_alone(unsigned mode)
+{
+	return mode == STOAI_HELD_EXCLUSIVE || mode == STOAI_HELD_RAW ||
+	       stoai_held_mutex(mode);
+}
+
+static inline uint64_t
+stoai_held_size(unsigned mode)
+{
+	return stoai_held_mutex(mode) ? sizeof(stoa_mutex)
+				      : sizeof(stoa_rwlock);
+}
 
 enum {                        /* lane.state */
 	STOAI_LANE_OPEN,      /* undo what is in the log */
@@ -164,9 +239,38 @@ enum {
 #define STOAI_TOKEN_UNLISTED   UINT32_C(0x20000000)
 #define STOAI_TOKEN_TID        UINT32_C(0x1fffffff)
 
+/*
+ * What stands in a stoa_slots (slots.c): this, and behind it a header of which only the
+ * live words are used, slots, lanes without a log. Zero: nobody has come yet.
+ */
+struct stoai_table {
+	uint64_t file; /* which file has its owner bytes; decided by one CAS */
+	uint64_t made; /* STOAI_TABLE_MADE: all the rest is there */
+	uint64_t
+		owners; /* where in that file; a multiple of 256, drawn by lot */
+	uint64_t place,
+		size; /* of the memory: the table's place in it, all of it */
+	uint64_t pad[3];
+};
+
+#define STOAI_TABLE_MADE \
+ UINT64_C(0x0131534c4f535489) /* 89 54 53 4f 4c 53 31 01 */
+
+enum {
+	STOAI_TABLE_SLOTS = 39,
+	STOAI_TABLE_LANE = 256, /* held locks and the token */
+	/* without struct stoai_table */
+	STOAI_TABLE_SIZE =
+		STOAI_HEADER_SIZE + STOAI_TABLE_SLOTS * (128 + STOAI_TABLE_LANE)
+};
+
 /* Where the owner bytes of a backing's file lie: beyond any content. */
 #define STOAI_OWNER_BYTES (UINT64_C(1) << 62)
-#define STOAI_USER_BYTE   (STOAI_OWNER_BYTES - 1) /* shared: has it open */
+#define STOAI_USER_BYTE \
+ (STOAI_OWNER_BYTES - 1) /* shared: has it open to write */
+#define STOAI_READER_BYTE (STOAI_OWNER_BYTES - 2) /* shared: ... to read */
+/* of the file of tables' owner bytes: exclusive, while a table is made */
+#define STOAI_TABLE_BYTE (STOAI_OWNER_BYTES - 3)
 
 STOA_STATIC_ASSERT(
 	offsetof(struct stoai_header, sum) == STOAI_STATIC_SIZE - 8, "");
@@ -176,6 +280,11 @@ STOA_STATIC_ASSERT(offsetof(struct stoai_header, names) == 448, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_header) == STOAI_HEADER_SIZE, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_slot) == 128, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_lane) == STOAI_LANE_LOG, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_table) == 64 &&
+			   sizeof(struct stoai_table) + STOAI_TABLE_SIZE <=
+				   sizeof(stoa_slots),
+	"");
+STOA_STATIC_ASSERT(STOAI_LANE_LOG + 24 <= STOAI_TABLE_LANE, "");
 STOA_STATIC_ASSERT(_Alignof(stoa_rwlock) == STOAI_LOCK_ALIGN &&
 			   _Alignof(stoa_mutex) == STOAI_LOCK_ALIGN &&
 			   _Alignof(stoa_cond) == STOAI_LOCK_ALIGN,

@@ -95,7 +95,8 @@ stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h)
 	h->span_shift = span_shift_for(size);
 	h->meta_stride = stoai_upper.meta_stride(h->span_shift);
 	h->slot_count = slots_for(wish->threads, size);
-	h->page_size = wish->shared ? (uint32_t)stoai_os_page_size() : 64;
+	h->page_size =
+		wish->shared ? (uint32_t)stoai_os_page_size() : STOAI_PAGELESS;
 	h->lane_stride = wish->shared                ? h->page_size
 			 : size < UINT64_C(64) << 10 ? STOAI_LANE_MIN
 			 : size < UINT64_C(1) << 20  ? 2 * STOAI_LANE_MIN
@@ -105,6 +106,25 @@ stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h)
 					    "fit: a segment may have "
 					    "up to 16 TiB");
 	return 0;
+}
+
+int
+stoai_geometry_growing(uint64_t total, uint64_t limit, uint32_t threads,
+	struct stoai_header *h)
+{
+	struct stoai_wish wish = {.size = stoai_min(total, limit),
+		.limit = limit,
+		.threads = threads};
+	int rc = stoai_geometry(&wish, h);
+
+	if (!rc && (total < h->heap_off ||
+			   total - h->heap_off < UINT64_C(1) << h->span_shift))
+		rc = stoai_error(-EINVAL,
+			"a buffer of %llu bytes is too small for a .limit of "
+			"%llu: tables and threads take %llu",
+			(unsigned long long)total, (unsigned long long)limit,
+			(unsigned long long)h->heap_off);
+	return rc;
 }
 
 int

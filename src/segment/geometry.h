@@ -18,6 +18,9 @@ struct stoai_wish {
 uint64_t stoai_geometry_size(const struct stoai_wish *wish);
 /* Fills the layout fields of h. -EINVAL with a text. */
 int stoai_geometry(const struct stoai_wish *wish, struct stoai_header *h);
+/* A segment whose heap may have `limit` bytes, in a buffer of `total` to begin with. */
+int stoai_geometry_growing(uint64_t total, uint64_t limit, uint32_t threads,
+	struct stoai_header *h);
 /* As large a heap as fits into `total` bytes in all: a caller's buffer. */
 int
 stoai_geometry_within(uint64_t total, uint32_t threads, struct stoai_header *h);

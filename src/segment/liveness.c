@@ -31,9 +31,10 @@ stoai_owner_byte_take(stoa_segment *seg, uint32_t slot)
 
 	if (stoai_slot_is_mine(seg, slot))
 		return -EAGAIN;
-	rc = seg->fd < 0 ? 0
-			 : stoai_os_lock_byte(seg->fd, STOAI_OWNER_BYTES + slot,
-				   STOAI_LOCK_EXCLUSIVE);
+	rc = seg->fd < 0
+		     ? 0
+		     : stoai_os_lock_byte(seg->fd, stoai_owner_byte(seg, slot),
+			       STOAI_LOCK_EXCLUSIVE);
 	if (!rc)
 		seg->mine[slot / 64] |= UINT64_C(1) << (slot % 64);
 	return rc;
@@ -45,7 +46,7 @@ stoai_owner_byte_drop(stoa_segment *seg, uint32_t slot)
 	seg->mine[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
 	if (seg->fd >= 0)
 		(void)stoai_os_lock_byte(
-			seg->fd, STOAI_OWNER_BYTES + slot, STOAI_LOCK_NONE);
+			seg->fd, stoai_owner_byte(seg, slot), STOAI_LOCK_NONE);
 }
 
 bool

@@ -10,18 +10,12 @@
 #include <stdlib.h>
 #include "os/os.h"
 #include "segment/flush.h"
+#include "segment/image.h"
 #include "segment/open.h"
 #include "segment/registry.h"
+#include "segment/request.h"
 #include "segment/token.h"
 #include "segment/upper.h"
-
-struct request { /* one call of stoa_segment_open, digested */
-	const char *name;
-	unsigned flags;
-	stoa_segment_options options;
-	enum stoai_backing_kind kind;
-	char path[STOAI_PATH_MAX];
-};
 
 void
 stoai_segment_take_geometry(
@@ -29,6 +23,7 @@ stoai_segment_take_geometry(
 {
 	seg->base = base;
 	seg->size = h->reserve;
+	seg->room = h->reserve;
 	seg->heap_off = h->heap_off;
 	seg->span_shift = h->span_shift;
 	seg->meta_stride = h->meta_stride;
@@ -49,8 +44,9 @@ stoai_committed(stoa_segment *seg)
 
 	if (now == a64_load_relaxed(&seg->committed))
 		return now;
-	if (now > seg->size)
-		now = seg->size;
+	/* another process may know a buffer as longer than we do */
+	if (now > a64_load_relaxed(&seg->room))
+		now = a64_load_relaxed(&seg->room);
 	/* whatever the header says: what the file does not have is not touched */
 	if (seg->fd >= 0 && !seg->caller_memory &&
 		!stoai_os_stat_fd(seg->fd, &st) && now > (uint64_t)st.st_size)
@@ -72,106 +68,28 @@ stoai_segment_map_failed(const char *name, uint64_t size, int rc)
 		name, stoai_size_text(text, size), stoa_strerror(rc));
 }
 
-/* ---- the request ---- */
-
-static int
-options_take(const stoa_segment_options *given, stoa_segment_options *ret)
-{
-	memset(ret, 0, sizeof *ret);
-	if (!given)
-		return 0;
-	if (given->struct_size < offsetof(stoa_segment_options, mode))
-		return stoai_error(-EINVAL,
-			"options: fill them with STOA_SEGMENT_OPTIONS(...), "
-			"which sets struct_size");
-	for (size_t i = sizeof *ret; i < given->struct_size; i++)
-		if (((const char *)given)[i])
-			return stoai_error(-E2BIG,
-				"options of a newer version of the library ask "
-				"for something this one does not know");
-	memcpy(ret, given, stoai_min(sizeof *ret, given->struct_size));
-	return 0;
-}
-
-static int
-kind_of(struct request *r)
-{
-	const stoa_segment_options *o = &r->options;
-	bool create = r->flags & STOA_CREATE;
-
-	if (r->flags & ~(unsigned)(STOA_CREATE | STOA_EXCL | STOA_RDONLY |
-				   STOA_FILE | STOA_LOCAL | STOA_CHECKED))
-		return stoai_error(-EINVAL, "unknown flags %#x", r->flags);
-	if (create && r->flags & STOA_RDONLY)
-		return stoai_error(-EINVAL,
-			"STOA_CREATE and STOA_RDONLY exclude each other");
-	if (o->buffer) {
-		r->kind = STOAI_BACKING_BUFFER;
-		return (uintptr_t)o->buffer % 64 || r->name
-			       ? stoai_error(-EINVAL,
-					 "options.buffer: aligned to "
-					 "64 bytes, and no name")
-			       : 0;
-	}
-	if (r->flags & STOA_LOCAL) {
-		r->kind = STOAI_BACKING_LOCAL;
-		return !create || r->name
-			       ? stoai_error(-EINVAL, "STOA_LOCAL goes with "
-						      "STOA_CREATE and no name")
-			       : 0;
-	}
-	if (o->fd > 0) {
-		r->kind = STOAI_BACKING_GIVEN;
-		return 0;
-	}
-	if (!r->name) {
-		r->kind = STOAI_BACKING_MEMFD;
-		return !create ? stoai_error(-EINVAL,
-					 "without a name a segment "
-					 "can only be created")
-			       : 0;
-	}
-	r->kind =
-		r->flags & STOA_FILE ? STOAI_BACKING_FILE : STOAI_BACKING_NAMED;
-	if (r->kind == STOAI_BACKING_FILE) {
-		if (snprintf(r->path, sizeof r->path, "%s", r->name) >=
-			(int)sizeof r->path)
-			return stoai_error(
-				-ENAMETOOLONG, "the path is too long");
-		return r->path[0] ? 0
-				  : stoai_error(-EINVAL, "the path is empty");
-	}
-	return stoai_backing_path(
-		r->name, o->directory, o->domain, create, r->path);
-}
-
-static int
-request_take(struct request *r, const char *name, unsigned flags,
-	const stoa_segment_options *options)
-{
-	int rc = options_take(options, &r->options);
-
-	r->name = name;
-	r->flags = flags;
-	r->path[0] = '\0';
-	if (!rc)
-		rc = kind_of(r);
-	if (!rc && r->options.mode & ~07777u)
-		rc = stoai_error(-EINVAL, "options.mode has bits beyond 07777");
-	return rc;
-}
-
 /* ---- the local handle ---- */
 
-static stoa_segment *
-segment_new(const struct request *r, const struct stoai_backing *b)
+const struct stoai_backing stoai_backing_none = {
+	.kind = STOAI_BACKING_LOCAL, .fd = -1};
+
+stoa_segment *
+stoai_segment_new(const struct stoai_request *r, const struct stoai_backing *b)
 {
 	stoa_segment *seg = calloc(1, sizeof *seg);
 
 	if (!seg)
 		return NULL;
+	if (b->path[0]) {
+		seg->path = strdup(b->path);
+		if (!seg->path) {
+			free(seg);
+			return NULL;
+		}
+	}
 	pthread_mutex_init(&seg->claims, NULL);
 	seg->shared_fd = b->fd;
+	seg->tokenless = b->fd < 0;
 	seg->fd = b->fd < 0 ? -1 : stoai_os_reopen(b->fd, !b->readonly);
 	if (seg->fd < 0) { /* without /proc: ours is the only one, so keep it */
 		seg->fd = b->fd;
@@ -191,7 +109,7 @@ segment_new(const struct request *r, const struct stoai_backing *b)
 }
 
 static void
-tokens_choose(stoa_segment *seg, const struct request *r)
+tokens_choose(stoa_segment *seg, const struct stoai_request *r)
 {
 	seg->tokenless = seg->caller_memory ||
 			 r->options.without & STOA_WITHOUT_TOKENS ||
@@ -200,33 +118,34 @@ tokens_choose(stoa_segment *seg, const struct request *r)
 		a32_store_relaxed(&stoai_os_without_waitv, 1);
 }
 
-static void
-segment_free(stoa_segment *seg)
+void
+stoai_segment_free(stoa_segment *seg)
 {
 	if (seg->fd >= 0)
 		(void)stoai_os_close(seg->fd);
 	if (seg->shared_fd >= 0)
 		(void)stoai_os_close(seg->shared_fd);
 	pthread_mutex_destroy(&seg->claims);
+	free(seg->path);
 	free(seg);
 }
 
 void
 stoai_segment_unmap(stoa_segment *seg)
 {
-	if (seg->base && seg->backing == STOAI_BACKING_FILE && !seg->readonly)
-		stoai_segment_flush_last(seg);
+	if (seg->base)
+		stoai_segment_last_use(seg);
 	stoai_upper.segment_end(seg);
 	stoai_token_unmap(seg);
 	if (seg->base && !seg->caller_memory)
 		stoai_os_unmap(seg->base, seg->size);
-	segment_free(seg);
+	stoai_segment_free(seg);
 }
 
 /* ---- a fresh one ---- */
 
-static int
-create_backing(const struct request *r, struct stoai_backing *b)
+int
+stoai_segment_backing(const struct stoai_request *r, struct stoai_backing *b)
 {
 	switch (r->kind) {
 	case STOAI_BACKING_LOCAL:
@@ -245,8 +164,18 @@ create_backing(const struct request *r, struct stoai_backing *b)
 	}
 }
 
+int
+stoai_segment_publish(const struct stoai_request *r, struct stoai_backing *b)
+{
+	const stoa_segment_options *o = &r->options;
+
+	return stoai_backing_publish(
+		b, o->mode ? o->mode : 0600, o->owner, o->group);
+}
+
 static int
-geometry_of(const struct request *r, struct stoai_header *h, uint64_t *size)
+geometry_of(
+	const struct stoai_request *r, struct stoai_header *h, uint64_t *size)
 {
 	const stoa_segment_options *o = &r->options;
 	struct stoai_wish wish = {.size = o->size,
@@ -257,8 +186,10 @@ geometry_of(const struct request *r, struct stoai_header *h, uint64_t *size)
 
 	memset(h, 0, sizeof *h);
 	if (r->kind == STOAI_BACKING_BUFFER) {
-		rc = stoai_geometry_within(o->size, o->threads, h);
-		*size = rc ? 0 : h->reserve - h->heap_off;
+		rc = o->limit ? stoai_geometry_growing(
+					o->size, o->limit, o->threads, h)
+			      : stoai_geometry_within(o->size, o->threads, h);
+		*size = rc ? 0 : stoai_min(o->size, h->reserve) - h->heap_off;
 		return rc;
 	}
 	*size = stoai_geometry_size(&wish);
@@ -267,7 +198,7 @@ geometry_of(const struct request *r, struct stoai_header *h, uint64_t *size)
 
 /* Under the registry. Not yet named. */
 static int
-make(const struct request *r, struct stoai_backing *b, stoa_segment **ret)
+make(const struct stoai_request *r, struct stoai_backing *b, stoa_segment **ret)
 {
 	struct stoai_header h;
 	stoa_segment *seg;
@@ -276,12 +207,18 @@ make(const struct request *r, struct stoai_backing *b, stoa_segment **ret)
 
 	if (rc)
 		return rc;
-	seg = segment_new(r, b);
+	seg = stoai_segment_new(r, b);
 	if (!seg)
 		return stoai_error(-ENOMEM, "out of memory");
+	if (r->kind == STOAI_BACKING_NAMED)
+		(void)snprintf(h.full_name, sizeof h.full_name, "%s", r->name);
+	if (r->flags & STOA_LAST_OUT)
+		h.flags |= STOAI_SEGMENT_LAST_OUT;
 	seg->lane_stride = h.lane_stride;
 	seg->lanes_off = h.lanes_off;
+	seg->index = r->options.index;
 	tokens_choose(seg, r);
+	seg->room = r->options.size;
 	rc = stoai_registry_add(seg);
 	if (!rc) {
 		/* attaching counts threads in the registry */
@@ -296,36 +233,36 @@ make(const struct request *r, struct stoai_backing *b, stoa_segment **ret)
 	return rc;
 }
 
-/* Throws away what make() made. */
+/* Throws away what is in the registry already. */
 static void
-unmake(stoa_segment *seg, struct stoai_backing *b)
+unmake(stoa_segment *seg)
 {
-	b->fd = -1; /* the segment's to close */
 	if (seg->handles) {
 		stoai_registry_unlock();
 		stoai_registry_close(seg);
 		stoai_registry_lock();
 	} else {
-		segment_free(seg);
+		stoai_segment_free(seg);
 	}
 }
 
 static int
-create(const struct request *r, stoa_segment **ret)
+create(const struct stoai_request *r, stoa_segment **ret)
 {
-	uint32_t mode = r->options.mode ? r->options.mode : 0600;
 	struct stoai_backing b;
 	stoa_segment *seg = NULL;
-	int rc = create_backing(r, &b);
+	int rc = stoai_segment_backing(r, &b);
 
 	if (rc)
 		return rc;
 	rc = make(r, &b, &seg);
 	if (!rc)
-		rc = stoai_backing_publish(&b, mode);
+		rc = stoai_segment_publish(r, &b);
 	if (rc) {
-		if (seg)
-			unmake(seg, &b);
+		if (seg) {
+			unmake(seg);
+			b.fd = -1; /* closed with the segment */
+		}
 		stoai_backing_close(&b);
 		return rc;
 	}
@@ -337,7 +274,7 @@ create(const struct request *r, stoa_segment **ret)
 
 /* The boot in which it was used is this one, or it was flushed and closed. */
 static int
-boot_check(const struct request *r, const struct stoai_header *h)
+boot_check(const struct stoai_request *r, const struct stoai_header *h)
 {
 	uint8_t now[16];
 	int rc = stoai_os_boot_id(now);
@@ -355,8 +292,20 @@ boot_check(const struct request *r, const struct stoai_header *h)
 		r->name ? r->name : "the segment");
 }
 
+/* Two long names may have one hash. */
 static int
-read_header(const struct request *r, const struct stoai_backing *b,
+name_compare(const struct stoai_request *r, const struct stoai_header *h)
+{
+	if (r->kind != STOAI_BACKING_NAMED || !r->name ||
+		!stoai_name_is_hashed(r->name) ||
+		!strncmp(r->name, h->full_name, sizeof h->full_name))
+		return 0;
+	return stoai_error(-EEXIST,
+		"%.40s...: another segment has the file of that name", r->name);
+}
+
+static int
+read_header(const struct stoai_request *r, const struct stoai_backing *b,
 	struct stoai_header *h)
 {
 	const char *name = r->name ? r->name : "(given fd)";
@@ -373,7 +322,9 @@ read_header(const struct request *r, const struct stoai_backing *b,
 	rc = stoai_geometry_check(h, name, !b->readonly);
 	if (rc)
 		return rc;
-	if (h->page_size != stoai_os_page_size())
+	/* memory of one process is laid out without pages, and so is its copy */
+	if (h->page_size != stoai_os_page_size() &&
+		h->page_size != STOAI_PAGELESS)
 		return stoai_error(-ENOTSUP,
 			"%s: made for pages of %u bytes; this system has %zu",
 			name, h->page_size, stoai_os_page_size());
@@ -388,14 +339,15 @@ read_header(const struct request *r, const struct stoai_backing *b,
 			"%s: damaged: %llu bytes long, its header wants %llu",
 			name, (unsigned long long)st.st_size,
 			(unsigned long long)h->committed);
-	return boot_check(r, h);
+	rc = name_compare(r, h);
+	return rc ? rc : boot_check(r, h);
 }
 
 static int
-map_existing(const struct request *r, struct stoai_backing *b,
-	const struct stoai_header *h, stoa_segment **ret)
+map_existing(const struct stoai_request *r, struct stoai_backing *b,
+	const struct stoai_header *h, bool *replaced, stoa_segment **ret)
 {
-	stoa_segment *seg = segment_new(r, b);
+	stoa_segment *seg = stoai_segment_new(r, b);
 	void *at;
 	int rc;
 
@@ -406,18 +358,21 @@ map_existing(const struct request *r, struct stoai_backing *b,
 		&at);
 	if (rc) {
 		b->fd = -1;
-		segment_free(seg);
+		stoai_segment_free(seg);
 		return stoai_segment_map_failed(b->path, h->reserve, rc);
 	}
 	stoai_segment_take_geometry(seg, at, h);
 	tokens_choose(seg, r);
-	rc = stoai_segment_in_use(seg);
+	rc = stoai_segment_in_use(seg, r->alone);
+	*replaced = !rc && stoai_backing_current(b); /* while we waited */
+	if (*replaced)
+		rc = -ESTALE;
 	if (!rc)
 		rc = stoai_registry_add(seg);
 	if (rc) {
 		stoai_os_unmap(at, h->reserve);
 		b->fd = -1;
-		segment_free(seg);
+		stoai_segment_free(seg);
 		return rc;
 	}
 	*ret = seg;
@@ -425,48 +380,115 @@ map_existing(const struct request *r, struct stoai_backing *b,
 }
 
 static int
-open_buffer(const struct request *r, stoa_segment **ret)
+buffer_header(const struct stoai_request *r, struct stoai_header *h)
 {
-	struct stoai_header h;
-	struct stoai_backing b;
-	stoa_segment *seg = stoai_registry_find_buffer(r->options.buffer);
 	int rc;
 
+	if (r->options.size < sizeof *h)
+		return stoai_error(-EPROTO, "the buffer holds no segment");
+	memcpy(h, r->options.buffer, sizeof *h);
+	rc = stoai_geometry_check(h, "(buffer)", true);
+	if (!rc && (h->committed < h->heap_off || h->committed > h->reserve ||
+			   h->committed > r->options.size))
+		rc = stoai_error(-EBADMSG, "(buffer): damaged: its segment is "
+					   "longer than the buffer");
+	return rc;
+}
+
+/* A copy of this process alone: of the file at fd, or of memory. */
+static int
+open_private(const struct stoai_request *r, const struct stoai_image *from,
+	const struct stoai_header *h, stoa_segment **ret)
+{
+	stoa_segment *seg = stoai_segment_new(r, &stoai_backing_none);
+	int rc;
+
+	if (!seg)
+		return stoai_error(-ENOMEM, "out of memory");
+	rc = stoai_registry_add(seg);
+	if (!rc) {
+		rc = stoai_segment_take_image(seg, from, h);
+		if (!rc) {
+			*ret = seg;
+			return 0;
+		}
+		unmake(seg);
+		return rc;
+	}
+	stoai_segment_free(seg);
+	return rc;
+}
+
+static int
+open_buffer(const struct stoai_request *r, stoa_segment **ret)
+{
+	struct stoai_image image = {-1, r->options.buffer, "(buffer)"};
+	struct stoai_header h;
+	struct stoai_backing b;
+	stoa_segment *seg = NULL;
+	int rc;
+
+	if (!(r->flags & STOA_PRIVATE))
+		seg = stoai_registry_find_buffer(r->options.buffer);
 	if (seg) {
+		/* opened again with more: it has grown in place */
+		if (r->options.size > seg->room)
+			a64_store_relaxed(&seg->room,
+				stoai_min(r->options.size, seg->size));
 		*ret = seg;
 		return 0;
 	}
-	if (r->options.size < sizeof h)
-		return stoai_error(-EPROTO, "the buffer holds no segment");
-	memcpy(&h, r->options.buffer, sizeof h);
-	rc = stoai_geometry_check(&h, "(buffer)", true);
-	if (!rc && h.reserve > r->options.size)
-		rc = stoai_error(-EBADMSG, "(buffer): damaged: its segment is "
-					   "longer than the buffer");
+	rc = buffer_header(r, &h);
+	if (!rc && r->flags & STOA_PRIVATE)
+		return open_private(r, &image, &h, ret);
 	if (!rc)
 		rc = stoai_backing_owners(r->options.fd, &b);
 	if (rc)
 		return rc;
-	seg = segment_new(r, &b);
+	seg = stoai_segment_new(r, &b);
 	if (!seg) {
 		stoai_backing_close(&b);
 		return stoai_error(-ENOMEM, "out of memory");
 	}
 	stoai_segment_take_geometry(seg, r->options.buffer, &h);
+	seg->room = stoai_min(r->options.size, h.reserve);
 	seg->tokenless = true;
 	rc = stoai_registry_add(seg);
 	if (rc) {
-		segment_free(seg);
+		stoai_segment_free(seg);
 		return rc;
 	}
 	*ret = seg;
 	return 0;
 }
 
+/* Asked for alone, and this very process has it. */
 static int
-open_existing(const struct request *r, stoa_segment **ret)
+open_here(const struct stoai_request *r, stoa_segment **ret)
 {
-	bool readonly = r->flags & STOA_RDONLY;
+	(*ret)->handles--;
+	*ret = NULL;
+	return stoai_error(-EBUSY, "%s: this process has it open", r->name);
+}
+
+/* Its last user was killed: what it would have done. Under the whole USER_BYTE. */
+static int
+remove_orphan(const struct stoai_backing *b)
+{
+	if (!b->readonly && !stoai_backing_current(b))
+		(void)stoai_os_unlink(b->path);
+	return stoai_error(-ENOENT,
+		"%s: the last one that used it is gone, and so is its name",
+		b->path);
+}
+
+/* replaced: the name went to another file, or away, while we opened this one. */
+static int
+open_once(const struct stoai_request *r, bool *replaced, stoa_segment **ret)
+{
+	bool private = r->flags & STOA_PRIVATE;
+	bool readonly = private || r->flags & STOA_RDONLY;
+	struct stoai_image image = {.name = r->name ? r->name : "(given fd)"};
 	struct stoai_header h;
 	struct stoai_backing b;
 	int rc;
@@ -475,19 +497,38 @@ open_existing(const struct request *r, stoa_segment **ret)
 		return open_buffer(r, ret);
 	rc = r->kind == STOAI_BACKING_GIVEN
 		     ? stoai_backing_given(r->options.fd, readonly, &b)
-		     : stoai_backing_open(r->kind, r->path, readonly, &b);
+		     : stoai_backing_open_of(r->kind, r->path, readonly,
+			       r->options.owner, &b);
 	if (rc)
 		return rc;
-	*ret = stoai_registry_find(b.device, b.inode, readonly);
+	*ret = private ? NULL
+		       : stoai_registry_find(b.device, b.inode, readonly);
 	if (*ret) {
 		stoai_backing_close(&b);
-		return 0;
+		return r->alone ? open_here(r, ret) : 0;
 	}
 	rc = read_header(r, &b, &h);
+	if (!rc && r->path[0] && stoai_segment_orphaned(b.fd, &h))
+		rc = remove_orphan(&b);
+	image.fd = b.fd;
 	if (!rc)
-		rc = map_existing(r, &b, &h, ret);
-	if (rc)
+		rc = private ? open_private(r, &image, &h, ret)
+			     : map_existing(r, &b, &h, replaced, ret);
+	if (rc || private)
 		stoai_backing_close(&b);
+	return rc;
+}
+
+static int
+open_existing(const struct stoai_request *r, stoa_segment **ret)
+{
+	bool replaced = false;
+	int rc = open_once(r, &replaced, ret);
+
+	for (int tries = 0; replaced && tries < 100; tries++) {
+		replaced = false;
+		rc = open_once(r, &replaced, ret);
+	}
 	return rc;
 }
 
@@ -495,7 +536,7 @@ open_existing(const struct request *r, stoa_segment **ret)
 
 /* A given file that is empty can be created in; one with content is there. */
 static bool
-given_is_empty(const struct request *r)
+given_is_empty(const struct stoai_request *r)
 {
 	struct stat st;
 
@@ -504,7 +545,7 @@ given_is_empty(const struct request *r)
 }
 
 static int
-open_or_create(const struct request *r, stoa_segment **ret)
+open_or_create(const struct stoai_request *r, stoa_segment **ret)
 {
 	bool fresh =
 		r->kind == STOAI_BACKING_MEMFD ||
@@ -530,10 +571,24 @@ open_or_create(const struct request *r, stoa_segment **ret)
 }
 
 int
+stoai_segment_open(const struct stoai_request *r, stoa_segment **ret)
+{
+	int rc;
+
+	stoai_registry_lock();
+	rc = stoai_upper.process_begin();
+	if (!rc)
+		rc = open_or_create(r, ret);
+	stoai_registry_unlock();
+	return rc;
+}
+
+int
 stoa_segment_open(const char *name, unsigned flags,
 	const stoa_segment_options *options, stoa_segment **ret)
 {
-	struct request *r;
+	const struct stoa_index_class *index;
+	struct stoai_request *r;
 	stoa_segment *seg = NULL;
 	int rc;
 
@@ -543,17 +598,18 @@ stoa_segment_open(const char *name, unsigned flags,
 	r = malloc(sizeof *r); /* two paths: too much for a small stack */
 	if (!r)
 		return stoai_error(-ENOMEM, "out of memory");
-	rc = request_take(r, name, flags, options);
-	if (!rc) {
-		stoai_registry_lock();
-		rc = stoai_upper.process_begin();
-		if (!rc)
-			rc = open_or_create(r, &seg);
-		stoai_registry_unlock();
-	}
+	rc = stoai_request_take(r, name, flags, options);
+	if (!rc)
+		rc = stoai_segment_open(r, &seg);
+	index = r->options.index;
 	free(r);
 	if (rc)
 		return rc;
+	rc = stoai_upper.opened(seg, index);
+	if (rc) {
+		(void)stoa_segment_close(seg);
+		return rc;
+	}
 	if (!seg->readonly)
 		(void)stoai_sweep(seg, false);
 	*ret = seg;
@@ -584,7 +640,7 @@ stoa_segment_unlink(
 {
 	stoa_segment_options o;
 	char *path;
-	int rc = options_take(options, &o);
+	int rc = stoai_options_take(options, &o);
 
 	if (rc)
 		return rc;
@@ -607,6 +663,22 @@ stoa_segment_unlink(
 		rc = stoai_backing_unlink(path);
 	free(path);
 	return rc;
+}
+
+const char *
+stoa_segment_name(const stoa_segment *seg)
+{
+	return seg ? seg->name : "";
+}
+
+int
+stoa_segment_current(stoa_segment *seg)
+{
+	if (!seg)
+		return stoai_error(-EINVAL, "stoa_segment_current: no segment");
+	return seg->path
+		       ? stoai_path_current(seg->path, seg->device, seg->inode)
+		       : 0;
 }
 
 int

@@ -119,7 +119,8 @@ stoai_recover_owned(stoa_segment *seg, uint32_t index)
 			a32_load_relaxed(&slot->step));
 		return quarantine(seg, index);
 	}
-	for (uint32_t i = 0; i < STOAI_COUNT(step); i++) {
+	/* a table of slots has no log and no heap, whatever damage says */
+	for (uint32_t i = seg->header_off ? 2 : 0; i < STOAI_COUNT(step); i++) {
 		a32_store_kill(&slot->step, i << STEP_SHIFT);
 		if (step[i](seg, index))
 			return quarantine(seg, index);

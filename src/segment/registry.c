@@ -23,6 +23,7 @@ static stoa_segment *first;
 static uint64_t ids_used;
 static uint32_t *process_page; /* 0 in a child that fork_child has not seen */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
+static bool has_forked; /* with something open */
 
 /* A description of the child's own; without one it must not attach. */
 static void
@@ -36,9 +37,10 @@ child_descriptor(stoa_segment *seg)
 		seg->readonly = true;
 		return;
 	}
-	if (seg->backing == STOAI_BACKING_FILE && !seg->readonly)
-		(void)stoai_os_lock_byte(
-			seg->fd, STOAI_USER_BYTE, STOAI_LOCK_SHARED);
+	if (!seg->caller_memory)
+		(void)stoai_os_lock_byte(seg->fd,
+			seg->readonly ? STOAI_READER_BYTE : STOAI_USER_BYTE,
+			STOAI_LOCK_SHARED);
 }
 
 /* Memory of one process, now a copy: of its threads none has come along. */
@@ -68,9 +70,17 @@ process_is_a_child(void)
 }
 
 static void
+fork_parent(void)
+{
+	has_forked = has_forked || first;
+	stoai_registry_unlock();
+}
+
+static void
 fork_child(void)
 {
 	process_is_a_child();
+	has_forked = false;
 	if (process_page)
 		*process_page = 1;
 	stoai_registry_unlock();
@@ -90,6 +100,36 @@ stoai_registry_process_check(void)
 	stoai_registry_unlock();
 }
 
+/*
+ * Where nobody wishes for a place, blocks that are aligned to more than a page
+ * shall lie so in memory too: what the system chose is tried again, rounded down.
+ * It is a wish: if somebody else has that place by now, we are where we were.
+ */
+static int
+map_aligned(int fd, uint64_t from, size_t size, unsigned prot, void **ret)
+{
+	void *at = NULL;
+	int rc = 0;
+
+	for (int i = 0; i < 2 && !rc; i++) {
+		rc = fd < 0 ? stoai_os_map_private(size, prot, at, ret)
+			    : stoai_os_map(fd, from, size, prot, at, ret);
+		if (rc || i || size < STOAI_SEGMENT_ALIGN ||
+			(uintptr_t)*ret % STOAI_SEGMENT_ALIGN == 0)
+			break;
+		stoai_os_unmap(*ret, size);
+		at = (void *)((uintptr_t)*ret &
+			      ~((uintptr_t)STOAI_SEGMENT_ALIGN - 1));
+	}
+	return rc;
+}
+
+int
+stoai_segment_map_local(size_t size, void **ret)
+{
+	return map_aligned(-1, 0, size, STOAI_MAP_READ | STOAI_MAP_WRITE, ret);
+}
+
 int
 stoai_segment_map(
 	int fd, uint64_t from, size_t size, unsigned prot, void *at, void **ret)
@@ -99,7 +139,8 @@ stoai_segment_map(
 	if (own < 0 && own != -ENOTSUP)
 		return own;
 	/* without /proc: mapped all the same, and only children are a trouble */
-	rc = stoai_os_map(own < 0 ? fd : own, from, size, prot, at, ret);
+	rc = at ? stoai_os_map(own < 0 ? fd : own, from, size, prot, at, ret)
+		: map_aligned(own < 0 ? fd : own, from, size, prot, ret);
 	if (own >= 0)
 		(void)stoai_os_close(own);
 	return rc;
@@ -110,8 +151,7 @@ fork_init(void)
 {
 	void *at;
 
-	(void)pthread_atfork(
-		stoai_registry_lock, stoai_registry_unlock, fork_child);
+	(void)pthread_atfork(stoai_registry_lock, fork_parent, fork_child);
 	if (stoai_os_map_private(stoai_os_page_size(),
 		    STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at) ||
 		stoai_os_wipe_on_fork(at, stoai_os_page_size()))
@@ -145,14 +185,47 @@ stoai_registry_find(uint64_t device, uint64_t inode, bool readonly)
 }
 
 stoa_segment *
-stoai_registry_find_buffer(const void *base)
+stoai_registry_find_buffer(const void *header)
 {
 	for (stoa_segment *seg = first; seg; seg = seg->next)
-		if (seg->caller_memory && seg->base == base) {
+		if (seg->caller_memory &&
+			(const void *)stoai_header(seg) == header) {
 			seg->handles++;
 			return seg;
 		}
 	return NULL;
+}
+
+stoa_segment *
+stoai_registry_at(const void *address)
+{
+	for (stoa_segment *seg = first; seg; seg = seg->next)
+		if (stoai_covers(seg, address))
+			return seg;
+	return NULL;
+}
+
+bool
+stoai_registry_overlaps(const void *memory, uint64_t size)
+{
+	const char *from = memory;
+
+	for (stoa_segment *seg = first; seg; seg = seg->next)
+		if (stoai_covers(seg, from) ||
+			(uint64_t)(seg->base + seg->skip - from) < size)
+			return true;
+	return false;
+}
+
+bool
+stoai_registry_only(const stoa_segment *seg)
+{
+	bool only;
+
+	stoai_registry_lock();
+	only = seg->handles == 1 && !has_forked;
+	stoai_registry_unlock();
+	return only;
 }
 
 int

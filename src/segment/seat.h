@@ -23,7 +23,9 @@
 
 enum {
 	STOAI_SEGMENTS_MAX = 64, /* open at one time in one process */
-	STOAI_CHUNKS_MAX = 32 /* of one lane's log; each twice the one before */
+	STOAI_CHUNKS_MAX =
+		32,     /* of one lane's log; each twice the one before */
+	STOAI_NEAR = 64 /* bytes of what stoai_seat_at is asked for */
 };
 
 /* local, process-wide */
@@ -40,11 +42,19 @@ struct stoa_segment {
 	uint32_t id;    /* index into stoai_self.seat */
 	bool readonly;  /* mapped without write access */
 	bool tokenless; /* owner bytes (or, without fd, this process) alone */
+	/* of a table of slots for a caller's memory (slots.c); else 0 */
+	uint64_t
+		header_off; /* its header; it has no heap, and lanes without a log */
+	uint64_t skip;      /* before the memory that it covers */
+	uint64_t owners; /* where its owner bytes begin */
+	uint64_t room;   /* bytes of a caller's buffer; as long as the rest */
 	bool caller_memory; /* a caller's buffer: fd carries owner bytes only */
 	bool checked;       /* tx/checked.c watches every transaction */
 	uint8_t backing;    /* enum stoai_backing_kind */
 	void *checked_state; /* tx/checked.c */
 	void *types_cache;   /* object/: descriptions seen by this process */
+	/* object/: how objects are found; NULL: by the hash */
+	const struct stoa_index_class *index;
 	/* under the registry's mutex (registry.c) */
 	uint32_t handles;  /* open minus close */
 	uint32_t attached; /* threads of this process with a seat */
@@ -54,28 +64,46 @@ struct stoa_segment {
 	pthread_mutex_t claims;
 	uint64_t mine[STOAI_SLOTS_MAX / 64];
 	char *window
-		[STOAI_SLOTS_MAX]; /* token.c: slot's page and a private one */
-	char name[256];            /* for people */
+		[STOAI_SLOTS_MAX];  /* token.c: slot's page and a private one */
+	char name[STOAI_NAME_SIZE]; /* for people */
+	char *path;                 /* what leads to its file; NULL: nothing */
 };
 
+/*
+ * What is used seldom stands first. A seat and a lane each begin a page, and a processor
+ * that finds loads and stores of the same place in a page takes them for the same
+ * word: what stands where a lane has its held locks costs a raw lock a quarter more.
+ */
 struct stoai_seat {
-	stoa_segment *seg; /* NULL: no seat (and what a fork child reads) */
+	uint64_t chunk[STOAI_CHUNKS_MAX]; /* the chunks after the lane itself */
+	stoa_segment *seg;     /* NULL: no seat (and what a fork child reads) */
+	char *base;            /* of its mapping */
+	const uint32_t *flags; /* of its header */
+	/* stoai_seat_near: the heap as seen last, less what an object needs */
+	uint64_t near_from, near_size;
 	struct stoai_slot *slot;
 	struct stoai_lane *lane;
 	uint32_t index; /* of the slot */
 	uint32_t word;  /* my lock word: generation and slot + 1 */
 	uint32_t busy;  /* inside a call: entered again = signal handler */
-	uint32_t locks; /* bit k: lane->held[k] is taken */
+	union {
+		struct {
+			uint32_t locks; /* bit k: lane->held[k] is taken */
+			uint32_t raw;   /* ... by a raw call, not by a
+					   transaction */
+		};
+		uint64_t taken; /* both, in one store */
+	};
 	uint64_t
 		log_end; /* tx/lane.c: end of the chunk that the cursor is in */
-	uint64_t chunk[STOAI_CHUNKS_MAX]; /* the chunks after the lane itself */
 	uint32_t chunks;
 	uint32_t
 		effects; /* kinds of records that commit must act on, as bits */
 	void *scope;     /* tx/scope.c: the innermost open stoa_tx */
 	void *writer;    /* the innermost that may write */
 	uint64_t cond_tick; /* sync/condition.c: grows over one wait */
-	uint16_t depth[STOAI_HELD_MAX]; /* how often each held lock was taken */
+	/* how often each held lock was taken again; 0 of one that is not held */
+	uint16_t depth[STOAI_HELD_MAX];
 	void *heap; /* heap/: magazines; in the same wiped mapping */
 };
 
@@ -90,11 +118,29 @@ struct stoai_self {
 };
 
 extern STOAI_THREAD struct stoai_self *stoai_self;
+/* Attached or used last; a fork child finds it zero, as any. NULL: none. */
+extern STOAI_THREAD struct stoai_seat *stoai_seat_last;
 
 static inline struct stoai_header *
 stoai_header(const stoa_segment *seg)
 {
-	return (struct stoai_header *)(void *)seg->base;
+	return (struct stoai_header *)(void *)(seg->base + seg->header_off);
+}
+
+/* Does the address lie in it? */
+static inline bool
+stoai_covers(const stoa_segment *seg, const void *address)
+{
+	uint64_t off = (uint64_t)((const char *)address - seg->base);
+
+	return off - seg->skip < seg->size - seg->skip;
+}
+
+/* The byte of its file that stands for a slot's owner. */
+static inline uint64_t
+stoai_owner_byte(const stoa_segment *seg, uint32_t slot)
+{
+	return (seg->owners ? seg->owners : STOAI_OWNER_BYTES) + slot;
 }
 
 static inline struct stoai_slot *
@@ -118,6 +164,25 @@ stoai_token_at(const stoa_segment *seg, uint32_t index)
 	return (uint32_t *)(void *)(seg->base + seg->lanes_off +
 				    ((uint64_t)index + 1) * seg->lane_stride -
 				    STOAI_TOKEN_FROM_END);
+}
+
+/*
+ * How many slots need be looked at by who asks what slots say: no other one was
+ * ever anybody's.
+ */
+static inline uint32_t
+stoai_slots_used(const stoa_segment *seg)
+{
+	uint32_t used = a32_load_relaxed(&stoai_header(seg)->slots_used);
+
+	return used - 1 < seg->slot_count ? used : seg->slot_count;
+}
+
+/* Of what lies in a seat's segment, and is never NULL. */
+static inline uint64_t
+stoai_seat_off(const struct stoai_seat *seat, const void *p)
+{
+	return (uint64_t)((const char *)p - seat->base);
 }
 
 /* offset of something in this mapping; 0 for NULL */
@@ -150,6 +215,19 @@ stoai_in_heap(stoa_segment *seg, uint64_t off, uint64_t size)
 	return true;
 }
 
+/* Where a lock of `size` bytes may lie: in the heap, or among the header's own. */
+static inline bool
+stoai_lock_place(stoa_segment *seg, uint64_t off, uint64_t size)
+{
+	if (seg->header_off && off + size > seg->header_off &&
+		off < seg->header_off + STOAI_TABLE_SIZE)
+		return false; /* in the table itself */
+	return off % STOAI_LOCK_ALIGN == 0 &&
+	       (stoai_in_heap(seg, off, size) ||
+		       (off >= STOAI_STATIC_SIZE &&
+			       off <= STOAI_HEADER_SIZE - size));
+}
+
 /* Name of the segment for error texts. */
 static inline const char *
 stoai_name(const stoa_segment *seg)
@@ -172,7 +250,25 @@ stoai_seat_of(const stoa_segment *seg)
 
 /* Finds or makes it. -EUSERS at the deadline; -EROFS; -ENOSPC (its lane). */
 int stoai_attach(stoa_segment *seg, uint64_t deadline, struct stoai_seat **ret);
+/* Notes where the segment's heap ends now, for stoai_seat_near. */
+void stoai_seat_look(struct stoai_seat *seat);
 void stoai_detach(struct stoai_seat *seat);
+
+/* ---- find.c: the seat, by the address of an object ---- */
+
+/* In the segment that it lies in. -EXDEV: in none. */
+int stoai_attach_at(const void *object, struct stoai_seat **ret);
+/* Where this thread has a seat already, if it has one there; NULL: it has none. */
+struct stoai_seat *stoai_seat_having(const void *object);
+/* -EDEADLK, with a text, in a signal handler that interrupted a call; else 0. */
+int stoai_seat_interrupted(const struct stoai_seat *seat);
+static inline int
+stoai_seat_busy(const struct stoai_seat *seat)
+{
+	return stoai_likely(!seat->busy) ? 0 : stoai_seat_interrupted(seat);
+}
+/* stoai_seat_at, when the seat is not near. */
+struct stoai_seat *stoai_seat_far(const void *object, uint64_t size, int *rc);
 /* This thread's page; NULL: out of memory. */
 struct stoai_self *stoai_self_get(void);
 /*
@@ -180,6 +276,45 @@ struct stoai_self *stoai_self_get(void);
  * slot. Nothing shared is touched. For the step explorer.
  */
 void stoai_segment_forget(stoa_segment *seg);
+
+/*
+ * The seat that this thread used last, if the object lies in its segment's heap and
+ * nothing speaks against a call on it, none of these flags of the header either: else
+ * NULL, and stoai_seat_at says more. The object is no larger than STOAI_NEAR. The
+ * caller sets busy for its duration.
+ */
+static inline struct stoai_seat *
+stoai_seat_near(const void *object, uint32_t flags)
+{
+	struct stoai_seat *seat = stoai_seat_last;
+	uint64_t off;
+
+	if (stoai_unlikely(!seat))
+		return NULL;
+	off = stoai_seat_off(seat, object);
+	return stoai_likely(off - seat->near_from < seat->near_size &&
+			    off % STOAI_LOCK_ALIGN == 0 && !seat->busy &&
+			    !(a32_load_relaxed(seat->flags) & flags))
+		       ? seat
+		       : NULL;
+}
+
+/*
+ * For a call that names nothing but an object: the seat in the segment where [object,
+ * object + size) lies, attached if need be. NULL: *rc says why, with a text: -EXDEV
+ * (no segment, not in its heap, no place of a lock), -EDEADLK (a signal handler in a
+ * call), -ENOTRECOVERABLE, or as stoai_attach. The caller sets busy for its duration.
+ */
+static inline struct stoai_seat *
+stoai_seat_at(const void *object, uint64_t size, int *rc)
+{
+	struct stoai_seat *seat =
+		stoai_seat_near(object, STOAI_SEGMENT_DAMAGED);
+
+	STOA_ASSERT(size <= STOAI_NEAR);
+	return stoai_likely(seat != NULL) ? seat
+					  : stoai_seat_far(object, size, rc);
+}
 
 /* ---- liveness.c: who lives ---- */
 

@@ -24,8 +24,7 @@
  * everybody there. A signaller that dies: its wake-up is a record in its log,
  * dropped with the change it announces or repeated after it.
  */
-#include "os/os.h"
-#include "sync/lock.h"
+#include "sync/signal.h"
 
 uint32_t
 stoai_cond_arrive(struct stoai_seat *seat, stoa_cond *c)
@@ -49,7 +48,7 @@ stoai_cond_sleep(struct stoai_seat *seat, stoa_cond *c, uint32_t ticket,
 	int rc = stoai_sleep(seat, &c->seq_, ticket, STOAI_OWNER_NONE, deadline,
 		&seat->cond_tick);
 
-	seat->slot->waiting_since_ns = 0;
+	stoai_waited(seat, stoai_off(seat->seg, c));
 	/* woken at the last moment is woken */
 	return rc && a32_load_acquire(&c->seq_) != ticket ? 0 : rc;
 }
@@ -94,5 +93,5 @@ stoai_cond_mark(stoa_segment *seg, stoa_cond *c, bool all)
 void
 stoai_cond_wake(stoa_segment *seg, uint64_t off, bool all)
 {
-	(void)stoai_os_futex_wake(stoai_at(seg, off), all ? UINT32_MAX : 1);
+	stoai_wake_at(seg, off, all ? UINT32_MAX : 1);
 }

@@ -45,18 +45,20 @@ push(const stoa_segment *seg, struct walk *w, uint32_t slot)
 static void
 push_blockers(stoa_segment *seg, struct walk *w, uint64_t held)
 {
-	uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
+	unsigned mode = stoai_held_mode(held);
+	uint64_t off = stoai_held_off(held);
 	const stoa_rwlock *l = stoai_at(seg, off);
 	uint32_t owner;
 
-	if (off % STOAI_LOCK_ALIGN || off < STOAI_STATIC_SIZE ||
+	/* what is no lock has no owner */
+	if (!stoai_held_lock(mode) || off < STOAI_STATIC_SIZE ||
 		off > seg->size - sizeof *l ||
 		(off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, 8)))
 		return;
 	owner = stoai_word_slot(seg, a32_load_acquire(&l->word_));
 	if (owner != UINT32_MAX)
 		push(seg, w, owner);
-	if ((held & STOAI_HELD_MODE) != STOAI_HELD_EXCLUSIVE)
+	if (mode != STOAI_HELD_EXCLUSIVE)
 		return;
 	if (off >= STOAI_HEADER_SIZE && !stoai_in_heap(seg, off, sizeof *l))
 		return;

@@ -8,10 +8,13 @@
 #include "segment/seat.h"
 #include "stoa/sync.h"
 
-enum stoai_lock_mode {
-	STOAI_MODE_EXCLUSIVE = STOAI_HELD_EXCLUSIVE, /* rwlock */
-	STOAI_MODE_SHARED = STOAI_HELD_SHARED,       /* rwlock */
-	STOAI_MODE_MUTEX = STOAI_HELD_MUTEX          /* mutex */
+enum stoai_lock_mode { /* of a rwlock, but for those that say mutex */
+	STOAI_MODE_EXCLUSIVE = STOAI_HELD_EXCLUSIVE,
+	STOAI_MODE_SHARED = STOAI_HELD_SHARED,
+	STOAI_MODE_MUTEX = STOAI_HELD_MUTEX,
+	STOAI_MODE_UPGRADABLE = STOAI_HELD_UPGRADABLE, /* raw */
+	STOAI_MODE_RAW = STOAI_HELD_RAW,               /* exclusive */
+	STOAI_MODE_RAW_MUTEX = STOAI_HELD_RAW_MUTEX
 };
 
 /* Each may use one entry of the lane more than the one before. */
@@ -34,9 +37,35 @@ enum stoai_lock_user {
  */
 int stoai_lock(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
 	uint64_t deadline, enum stoai_lock_user user);
+/*
+ * The same for a call outside of transactions, with a text of every failure. The
+ * thread must not have it, unless `again`: then it counts, in the same mode.
+ */
+int stoai_lock_raw(struct stoai_seat *seat, void *lock,
+	enum stoai_lock_mode mode, uint64_t deadline, bool again);
+/* False: this thread has not taken it by a raw call. */
+bool stoai_unlock_raw(struct stoai_seat *seat, const void *lock);
+/* The entry and the count of a lock that was taken by a raw call, or NULL. */
+uint64_t *
+stoai_lock_entry(struct stoai_seat *seat, const void *lock, uint16_t **depth);
+/* -EAGAIN and -ETIMEDOUT, which stoai_lock returns without, get their texts. */
+int stoai_lock_text(const stoa_segment *seg, const void *lock, int rc);
+/* Of a lock with flags: -EOWNERDEAD or -ENOTRECOVERABLE. */
+int stoai_lock_died(const stoa_segment *seg, const void *lock);
+
+/* It is held now: has a holder before died, or given its data up? */
+static inline int
+stoai_lock_told(const stoa_segment *seg, const void *lock)
+{
+	return stoai_likely(
+		       !a32_load_relaxed(&((const stoa_mutex *)lock)->flags_))
+		       ? 0
+		       : stoai_lock_died(seg, lock);
+}
+
 /* Undoes one stoai_lock; the last one gives it up and wakes a waiter. */
 void stoai_unlock(struct stoai_seat *seat, void *lock);
-/* All of them, whatever their counts: end of a transaction, step of recovery. */
+/* All but the raw ones, whatever their counts: end of a transaction. */
 void stoai_unlock_all(struct stoai_seat *seat);
 /* In which mode the calling thread holds it; 0: it does not. */
 unsigned stoai_lock_held(const struct stoai_seat *seat, const void *lock);

@@ -9,7 +9,15 @@
  * it may be repeated.
  */
 #include "os/os.h"
+#include "stoa/barrier.h"
+#include "stoa/semaphore.h"
 #include "sync/word.h"
+
+STOA_STATIC_ASSERT(
+	offsetof(stoa_permits, seq_) == sizeof(stoa_mutex) &&
+		offsetof(stoa_barrier, phase_) == sizeof(stoa_mutex) &&
+		sizeof(stoa_barrier) == sizeof(stoa_permits),
+	"");
 
 enum {
 	FINI_YIELDS =
@@ -19,26 +27,40 @@ enum {
 	FINI_LEAVING_NS = 1000 * 1000 * 1000
 };
 
+/* What a thread has or is, and no lock: sync/roll.c. */
+static bool
+is_roll(unsigned mode)
+{
+	return mode == STOAI_HELD_PERMIT || mode == STOAI_HELD_MEMBER ||
+	       mode == STOAI_HELD_WATCH;
+}
+
 bool
 stoai_held_sound(stoa_segment *seg, uint64_t held)
 {
-	uint64_t mode = held & STOAI_HELD_MODE, off = held - mode;
-	uint64_t size = mode == STOAI_HELD_MUTEX ? sizeof(stoa_mutex)
-						 : sizeof(stoa_rwlock);
+	unsigned mode = stoai_held_mode(held);
+	uint64_t off = stoai_held_off(held);
 
-	if (!mode || mode > STOAI_HELD_LEAVING || off % STOAI_LOCK_ALIGN)
-		return false;
-	return stoai_in_heap(seg, off, size) ||
-	       (off >= STOAI_STATIC_SIZE && off <= STOAI_HEADER_SIZE - size);
+	if (mode == STOAI_HELD_WATCH)
+		return off % STOAI_LOCK_ALIGN == 0 &&
+		       stoai_in_heap(seg, off, STOAI_LOCK_ALIGN);
+	if (is_roll(mode))
+		return stoai_in_heap(
+			seg, off - sizeof(stoa_mutex), sizeof(stoa_permits));
+	return stoai_held_lock(mode) && held == (off | mode) &&
+	       stoai_lock_place(seg, off, stoai_held_size(mode));
 }
 
 static void
-release(stoa_rwlock *l, uint32_t dead, uint64_t mode)
+release(stoa_rwlock *l, uint32_t dead, unsigned mode)
 {
 	uint32_t w = a32_load_acquire(&l->word_);
+	bool raw = mode == STOAI_HELD_RAW || mode == STOAI_HELD_RAW_MUTEX;
 
-	while ((w & ~STOAI_WORD_WAITERS) == dead) {
-		if (mode == STOAI_HELD_EXCLUSIVE &&
+	while (stoai_word_owner(w) == dead) {
+		if (raw) /* nobody has undone what it did */
+			a32_fetch_or_seq_cst(&l->flags_, STOAI_LOCK_DIED);
+		if ((mode == STOAI_HELD_EXCLUSIVE || mode == STOAI_HELD_RAW) &&
 			a32_load_relaxed(&l->seq_) & 1)
 			a32_store_release(
 				&l->seq_, a32_load_relaxed(&l->seq_) + 1);
@@ -48,11 +70,24 @@ release(stoa_rwlock *l, uint32_t dead, uint64_t mode)
 	}
 }
 
+/*
+ * All look again: at once, as this recovery may end here and they would find the
+ * entry of a dead one, whom they watch; and when it is gone.
+ */
+static void
+roll_recover(void *sleepers, uint64_t *entry)
+{
+	(void)stoai_os_futex_wake(sleepers, UINT32_MAX);
+	a64_exchange_seq_cst(entry, 0);
+	(void)stoai_os_futex_wake(sleepers, UINT32_MAX);
+}
+
 static int
 entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 {
 	uint64_t held = a64_load_relaxed(entry);
-	uint64_t mode = held & STOAI_HELD_MODE, off = held - mode;
+	unsigned mode = stoai_held_mode(held);
+	uint64_t off = stoai_held_off(held);
 	stoa_rwlock *l;
 
 	if (!held)
@@ -62,10 +97,14 @@ entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 			"%s: damaged: a dead slot holds a lock at %#llx",
 			stoai_name(seg), (unsigned long long)off);
 	l = stoai_at(seg, off);
+	if (is_roll(mode)) {
+		roll_recover(l, entry);
+		return 0;
+	}
 	if (mode != STOAI_HELD_LEAVING)
 		release(l, dead, mode);
 	(void)stoai_os_futex_wake(&l->word_, UINT32_MAX);
-	if (mode != STOAI_HELD_MUTEX)
+	if (!stoai_held_mutex(mode))
 		(void)stoai_os_futex_wake(&l->left_, UINT32_MAX);
 	a64_store_release(entry, 0);
 	return 0;
@@ -75,7 +114,7 @@ entry_recover(stoa_segment *seg, uint64_t *entry, uint32_t dead)
 static void
 replay(stoa_segment *seg, uint64_t *word)
 {
-	uint64_t off = a64_load_relaxed(word) & ~(uint64_t)STOAI_HELD_MODE;
+	uint64_t off = stoai_held_off(a64_load_relaxed(word));
 
 	if (off && off % STOAI_LOCK_ALIGN == 0 &&
 		off <= seg->size - sizeof(uint32_t))
@@ -97,6 +136,8 @@ stoai_locks_recover(stoa_segment *seg, uint32_t slot)
 		rc = entry_recover(seg, &lane->held[k], word);
 	if (rc)
 		return rc;
+	/* only wake-ups are left: whoever is killed there, it was not by them */
+	a32_store_kill(&dead->tries, 0);
 	replay(seg, &dead->woken);
 	replay(seg, &dead->waiting);
 	return 0;
@@ -107,7 +148,7 @@ stoai_locks_recover(stoa_segment *seg, uint32_t slot)
 static bool
 names(uint64_t word, uint64_t from, uint64_t size)
 {
-	uint64_t off = word & ~(uint64_t)STOAI_HELD_MODE;
+	uint64_t off = stoai_held_off(word);
 
 	return word && off - from < size;
 }
@@ -132,7 +173,7 @@ slot_uses(const stoa_segment *seg, uint32_t s, uint64_t from, uint64_t size)
 
 		if (!names(held, from, size))
 			continue;
-		if ((held & STOAI_HELD_MODE) != STOAI_HELD_LEAVING)
+		if (stoai_held_mode(held) != STOAI_HELD_LEAVING)
 			return -EBUSY;
 		rc = -EAGAIN;
 	}

@@ -4,6 +4,7 @@
  * one store.
  *
  *	bit 31  somebody sleeps     28..9  owner's generation     8..0  slot + 1
+ *	bit 30  its owner lets readers in (rwlock.c)
  *
  *	state      lock                      unlock            owner dies
  *	0          CAS -> me                 -                 -
@@ -19,6 +20,7 @@
  * meant to take, or owes a wake-up for.
  */
 #include "os/os.h"
+#include "sync/contention.h"
 #include "sync/word.h"
 
 bool
@@ -38,11 +40,10 @@ stoai_lane_lists(const stoa_segment *seg, uint32_t slot, uint64_t held)
 static bool
 lane_names(const struct stoai_lane *lane, uint64_t held)
 {
-	uint64_t off = held & ~(uint64_t)STOAI_HELD_MODE;
+	uint64_t off = stoai_held_off(held);
 
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
-		if ((a64_load_seq_cst(&lane->held[k]) &
-			    ~(uint64_t)STOAI_HELD_MODE) == off)
+		if (stoai_held_off(a64_load_seq_cst(&lane->held[k])) == off)
 			return true;
 	return false;
 }
@@ -69,8 +70,8 @@ owner_look(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t *owner)
 		!stoai_token_held(
 			a32_load_acquire(stoai_token_at(seg, *owner))))
 		/* given up and left between our two looks, or damage */
-		return (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) ==
-				       (w & ~STOAI_WORD_WAITERS)
+		return stoai_word_owner(a32_load_seq_cst(word)) ==
+				       stoai_word_owner(w)
 			       ? damaged(seg, word, w)
 			       : -EAGAIN;
 	if (stoai_token_dead(a32_load_acquire(stoai_token_at(seg, *owner)))) {
@@ -102,8 +103,8 @@ owner_lists(stoa_segment *seg, const uint32_t *word, uint32_t w, uint32_t owner,
 	uint32_t taken = a32_load_acquire(&lane->taken);
 
 	return lane_names(lane, held) ||
-	       (a32_load_seq_cst(word) & ~STOAI_WORD_WAITERS) !=
-		       (w & ~STOAI_WORD_WAITERS) ||
+	       stoai_word_owner(a32_load_seq_cst(word)) !=
+		       stoai_word_owner(w) ||
 	       a32_load_acquire(&lane->taken) != taken;
 }
 
@@ -125,8 +126,7 @@ owner_wait(struct stoai_seat *seat, uint32_t *word, uint64_t held, uint32_t w,
 		return stoai_error(-EDEADLK,
 			"%s: waiting for the lock at %#llx would never end",
 			stoai_name(seg),
-			(unsigned long long)(held &
-					     ~(uint64_t)STOAI_HELD_MODE));
+			(unsigned long long)stoai_held_off(held));
 	return stoai_sleep(seat, word, w, owner, deadline, tick);
 }
 
@@ -141,17 +141,20 @@ word_lock_slow(struct stoai_seat *seat, uint32_t *word, uint64_t held,
 	for (;;) {
 		uint32_t w = a32_load_acquire(word), owner;
 
-		if (!(w & ~STOAI_WORD_WAITERS)) {
+		if (!stoai_word_owner(w)) {
 			if (a32_cas_seq_cst(word, &w,
 				    seat->word | slept |
 					    (w & STOAI_WORD_WAITERS)))
 				return 0;
 			continue;
 		}
+		if (w & STOAI_WORD_UPGRADABLE &&
+			stoai_held_mode(held) == STOAI_HELD_SHARED)
+			return STOAI_WORD_OPENED;
 		if (rc) /* gave up, and it is not free */
 			return rc;
 		/* what we hold is found in our lane: nobody asks for it again */
-		if ((w & ~STOAI_WORD_WAITERS) == seat->word)
+		if (stoai_word_owner(w) == seat->word)
 			return damaged(seat->seg, word, w);
 		rc = owner_look(seat->seg, word, w, &owner);
 		if (rc == -EAGAIN) {
@@ -176,26 +179,30 @@ stoai_word_wait(struct stoai_seat *seat, uint32_t *word, uint32_t w,
 	int rc;
 
 	for (int i = 0; i < STOAI_SPINS && deadline != STOA_NOW; i++) {
-		if (w & STOAI_WORD_WAITERS) /* others sleep: queue up */
+		if (w & (STOAI_WORD_WAITERS | STOAI_WORD_UPGRADABLE))
+			/* others sleep: queue up; or readers may enter */
 			break;
 		stoai_pause();
 		w = a32_load_relaxed(word);
 		if (!w && a32_cas_seq_cst(word, &w, seat->word))
 			return 0;
 	}
+	/* the wait in which an object's own lock is needed has ended for now */
+	stoai_waited(
+		seat, stoai_held_off(a64_load_relaxed(&seat->slot->waiting)));
 	rc = word_lock_slow(seat, word, held, deadline);
 	if (a64_load_relaxed(&seat->slot->waiting)) {
 		stoai_kill_fence();
 		a64_store_kill(&seat->slot->waiting, 0);
-		seat->slot->waiting_since_ns = 0;
+		stoai_waited(seat, stoai_held_off(held));
 	}
 	if (rc && rc != -EAGAIN) {
 		/* we may have consumed a wake-up that was meant for another */
 		w = a32_load_relaxed(word);
-		while (w & ~STOAI_WORD_WAITERS && !(w & STOAI_WORD_WAITERS) &&
+		while (stoai_word_owner(w) && !(w & STOAI_WORD_WAITERS) &&
 			!a32_cas_seq_cst(word, &w, w | STOAI_WORD_WAITERS))
 			;
-		if (!(w & ~STOAI_WORD_WAITERS)) /* free by now */
+		if (!stoai_word_owner(w)) /* free by now */
 			(void)stoai_os_futex_wake(word, 1);
 	}
 	return rc;

@@ -11,8 +11,8 @@
 #include "heap/heap.h"
 #include "tx/local.h"
 
-static bool
-is_fresh(const struct stoa_tx *tx, uint64_t off, uint64_t size)
+bool
+stoai_tx_is_fresh(const stoa_tx *tx, uint64_t off, uint64_t size)
 {
 	uint32_t n = tx->fresh_next < STOAI_TX_FRESH ? tx->fresh_next
 						     : STOAI_TX_FRESH;
@@ -47,10 +47,12 @@ stoai_tx_save_fresh(stoa_tx *tx, uint64_t off, uint64_t size)
 	struct stoai_saved *saved = stoai_saved_at(tx, off);
 	int rc;
 
-	if (is_fresh(tx, off, size))
+	if (!size || (tx->fresh_next && stoai_tx_is_fresh(tx, off, size)))
 		return true;
 	tx->seat->busy = 1;
-	rc = save_range(tx, off, size);
+	rc = stoai_likely(size <= 8)
+		     ? stoai_log_save_word(tx->seat, off, (uint32_t)size)
+		     : save_range(tx, off, size);
 	tx->seat->busy = 0;
 	if (stoai_unlikely(rc)) {
 		(void)stoai_tx_fail(tx, rc);
@@ -123,10 +125,27 @@ remember_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size)
 	tx->fresh_size[i] = size;
 }
 
+bool
+stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size)
+{
+	struct stoai_seat *seat = tx->seat;
+	int rc = stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL);
+
+	if (stoai_unlikely(rc)) {
+		(void)stoai_heap_free(seat, off);
+		(void)stoai_tx_fail(tx, rc);
+		return false;
+	}
+	stoai_heap_publish(seat, off);
+	remember_fresh(tx, off, size);
+	return true;
+}
+
 void *
 stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align)
 {
 	struct stoai_seat *seat = tx->seat;
+	bool given = false;
 	uint64_t off;
 	int rc;
 
@@ -134,20 +153,12 @@ stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align)
 		return NULL;
 	seat->busy = 1;
 	rc = stoai_heap_alloc(seat, size, align, &off);
-	if (!rc) {
-		rc = stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL);
-		if (rc)
-			(void)stoai_heap_free(seat, off);
-		else
-			stoai_heap_publish(seat, off);
-	}
-	seat->busy = 0;
-	if (stoai_unlikely(rc)) {
+	if (stoai_unlikely(rc))
 		(void)stoai_tx_fail(tx, rc);
-		return NULL;
-	}
-	remember_fresh(tx, off, size);
-	return stoai_at(tx->seg, off);
+	else
+		given = stoai_tx_give(tx, off, size);
+	seat->busy = 0;
+	return given ? stoai_at(tx->seg, off) : NULL;
 }
 
 void *

@@ -20,6 +20,8 @@
 #include <stdlib.h>
 #include "base/hash.h"
 #include "heap/heap.h"
+#include "segment/others.h"
+#include "sync/contention.h"
 #include "tx/local.h"
 
 enum {
@@ -77,29 +79,6 @@ state_of(stoa_segment *seg)
 	pthread_mutex_destroy(&fresh->mutex);
 	free(fresh);
 	return c;
-}
-
-/* Changes when any other slot begins, commits or changes something. */
-static uint64_t
-others_look(const struct stoai_seat *seat)
-{
-	const stoa_segment *seg = seat->seg;
-	uint64_t sum = 1;
-
-	for (uint32_t i = 0; i < seg->slot_count; i++) {
-		const struct stoai_slot *slot = stoai_slot_at(seg, i);
-		uint64_t words[3];
-
-		if (i == seat->index || !a32_load_acquire(&slot->paged))
-			continue;
-		words[0] = a32_load_acquire(&slot->generation);
-		words[1] = a32_load_acquire(&slot->commits);
-		words[2] = a64_load_acquire(&stoai_lane_at(seg, i)->cursor);
-		if (words[2] && words[2] != stoai_log_start(seg, i))
-			return 0; /* in the middle of a change */
-		sum = stoai_hash(words, sizeof words, sum);
-	}
-	return sum | 1;
 }
 
 /* ---- tables that were left ---- */
@@ -169,7 +148,7 @@ stoai_checked_begin(struct stoa_tx *tx)
 	}
 	c->watched = NULL;
 	if (size && size <= c->room) {
-		c->others = others_look(tx->seat);
+		c->others = stoai_others_work(tx->seg, tx->seat->index);
 		memcpy(c->copy, stoai_at(seg, seg->heap_off), size);
 		c->copied = size;
 		c->watched = c->others ? tx->seat : NULL;
@@ -234,6 +213,18 @@ struct collect {
 	struct ranges *ranges;
 };
 
+/* Of a block that this transaction made, also when it was merged to one before it. */
+static uint64_t
+made_size(stoa_segment *seg, uint64_t off)
+{
+	uint64_t size = stoai_heap_usable(seg, off), start;
+
+	if (size)
+		return size;
+	start = stoai_heap_block(seg, off);
+	return start ? start + stoai_heap_usable(seg, start) - off : 0;
+}
+
 static void
 collect_record(void *user, uint64_t head)
 {
@@ -243,7 +234,7 @@ collect_record(void *user, uint64_t head)
 	if (head >> 60 == STOAI_LOG_SAVE)
 		ranges_add(it->ranges, off, head >> 44 & 0xffff);
 	else if (head >> 60 == STOAI_LOG_ALLOC || head >> 60 == STOAI_LOG_NEXT)
-		ranges_add(it->ranges, off, stoai_heap_usable(it->seg, off));
+		ranges_add(it->ranges, off, made_size(it->seg, off));
 }
 
 static void
@@ -251,12 +242,23 @@ collect_locks(const struct stoai_seat *seat, struct ranges *r)
 {
 	for (uint32_t used = seat->locks; used; used &= used - 1) {
 		uint64_t held = seat->lane->held[__builtin_ctz(used)];
+		unsigned mode = stoai_held_mode(held);
 
-		ranges_add(r, held & ~(uint64_t)STOAI_HELD_MODE,
-			(held & STOAI_HELD_MODE) == STOAI_HELD_MUTEX
-				? sizeof(stoa_mutex)
-				: sizeof(stoa_rwlock));
+		if (stoai_held_lock(mode))
+			ranges_add(
+				r, stoai_held_off(held), stoai_held_size(mode));
 	}
+}
+
+/* Waits are counted in the middle of transactions. */
+static void
+collect_counters(stoa_segment *seg, struct ranges *r)
+{
+	struct stoai_contention c;
+
+	if (stoai_contention_in(seg, &c))
+		ranges_add(r, stoai_off(seg, c.table),
+			stoai_contention_size(seg, c.rows));
 }
 
 struct compare {
@@ -307,13 +309,15 @@ check_saved(struct stoa_tx *tx, struct checked *c)
 	int rc = each_record(tx->seat, collect_record, &it);
 
 	collect_locks(tx->seat, &r);
+	collect_counters(tx->seg, &r);
 	if (r.count)
 		qsort(r.at, r.count, sizeof *r.at, range_compare);
 	if (!rc && !r.failed)
 		(void)stoai_heap_each(tx->seg, compare_block, &compare);
 	off = compare.found;
 	free(r.at);
-	if (rc || !off || others_look(tx->seat) != c->others)
+	if (rc || !off ||
+		stoai_others_work(tx->seg, tx->seat->index) != c->others)
 		return rc;
 	block = stoai_heap_block(tx->seg, off);
 	return stoai_error(-EFAULT,
@@ -410,8 +414,8 @@ held_exclusive(const struct stoai_seat *seat, uint64_t lock[LOCKS_MAX])
 		used &= used - 1) {
 		uint64_t held = seat->lane->held[__builtin_ctz(used)];
 
-		if ((held & STOAI_HELD_MODE) != STOAI_HELD_SHARED)
-			lock[n++] = held & ~(uint64_t)STOAI_HELD_MODE;
+		if (stoai_held_alone(stoai_held_mode(held)))
+			lock[n++] = stoai_held_off(held);
 	}
 	return n;
 }

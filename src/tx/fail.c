@@ -37,6 +37,7 @@ int(stoai_tx_fail)(const stoa_tx *rd, int error)
 	rc = stoai_tx_mine(tx);
 	if (rc) /* not this thread's to fail */
 		return rc;
+	stoai_view_empty(tx);
 	tx->error = error ? error : -EINVAL;
 	return tx->error;
 }
@@ -86,7 +87,8 @@ stoai_tx_reads_not(const stoa_tx *rd)
 bool
 stoai_tx_writes_not(stoa_tx *tx)
 {
-	if (!tx->error && !stoai_tx_mine(tx))
+	if (!tx->error && !stoai_tx_mine(tx)) {
+		stoai_view_empty(tx);
 		tx->error = tx->state == STOAI_TX_READS
 				    ? stoai_error(-EROFS,
 					      "a change in a read scope")
@@ -94,6 +96,7 @@ stoai_tx_writes_not(stoa_tx *tx)
 					      "a change while a transaction "
 					      "inside this one "
 					      "is open");
+	}
 	return false;
 }
 

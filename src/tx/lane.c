@@ -101,16 +101,12 @@ chunk_add(struct stoai_seat *seat, uint64_t need)
 	return 0;
 }
 
-int
-stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
-	uint32_t length, uint64_t off, const void *bytes)
+/* Where the next records of that many bytes go; room for a NEXT stays behind. */
+static inline int
+log_room(struct stoai_seat *seat, uint64_t size, uint64_t *ret)
 {
-	uint64_t bytes_size =
-		kind == STOAI_LOG_SAVE ? stoai_align_up(length, 8) : 0;
-	uint64_t size = STOAI_LOG_FIXED + bytes_size;
 	uint64_t at = a64_load_relaxed(&seat->lane->cursor);
 
-	/* room for a NEXT stays behind every record */
 	if (stoai_unlikely(at + size + STOAI_LOG_FIXED > seat->log_end ||
 			   at > seat->log_end || at % 8)) {
 		int rc = chunk_add(seat, size);
@@ -119,9 +115,39 @@ stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
 			return rc;
 		at = seat->chunk[seat->chunks - 1] + STOAI_LOG_FIXED;
 	}
+	*ret = at;
+	return 0;
+}
+
+int
+stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
+	uint32_t length, uint64_t off, const void *bytes)
+{
+	uint64_t bytes_size = bytes ? stoai_align_up(length, 8) : 0;
+	uint64_t size = STOAI_LOG_FIXED + bytes_size, at;
+	int rc = log_room(seat, size, &at);
+
+	if (rc)
+		return rc;
 	record_write(seat->seg, at, stoai_log_head(kind, length, off), bytes,
 		bytes_size ? length : 0, size);
 	a64_store_kill(&seat->lane->cursor, at + size); /* I1 */
+	return 0;
+}
+
+int
+stoai_lane_append_blocks(struct stoai_seat *seat, size_t n, const uint64_t *off)
+{
+	uint64_t at;
+	int rc = log_room(seat, n * STOAI_LOG_FIXED, &at);
+
+	if (rc)
+		return rc;
+	for (size_t i = 0; i < n; i++, at += STOAI_LOG_FIXED)
+		record_write(seat->seg, at,
+			stoai_log_head(STOAI_LOG_ALLOC, 0, off[i]), NULL, 0,
+			STOAI_LOG_FIXED);
+	a64_store_kill(&seat->lane->cursor, at); /* I1, for all at once */
 	return 0;
 }
 
@@ -202,12 +228,33 @@ forget_locks(stoa_segment *seg, uint32_t slot, uint64_t off)
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++) {
 		uint64_t held = a64_load_relaxed(&lane->held[k]);
 
-		if (!held || (held & ~(uint64_t)STOAI_HELD_MODE) - off >= size)
+		if (!held || stoai_held_off(held) - off >= size)
 			continue;
 		a64_store_kill(&lane->held[k], 0);
 		if (seat && seat->index == slot)
-			seat->locks &= ~(1u << k);
+			seat->locks &= ~(1u << k), seat->raw &= ~(1u << k),
+				seat->depth[k] = 0;
 	}
+}
+
+/* A large block that was cut or made longer is what it was. */
+static int
+undo_resize(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
+	uint64_t size)
+{
+	uint64_t off = head & STOAI_LOG_OFFSET, n, k;
+	int rc;
+
+	if (size != STOAI_LOG_FIXED + STOAI_LOG_PAIR ||
+		!stoai_in_heap(seg, off, 1) ||
+		(off - seg->heap_off) & ((UINT64_C(1) << seg->span_shift) - 1))
+		return log_damaged(seg, slot, at);
+	n = a64_load_relaxed(word_at(seg, at + 8));
+	k = a64_load_relaxed(word_at(seg, at + 16));
+	rc = head >> 60 == STOAI_LOG_MERGE
+		     ? stoai_heap_split(seg, slot, off, n, k)
+		     : stoai_heap_merge(seg, off, n, k);
+	return rc ? log_damaged(seg, slot, at) : 0;
 }
 
 static int
@@ -221,6 +268,9 @@ undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 		forget_locks(seg, slot, head & STOAI_LOG_OFFSET);
 		stoai_heap_unpublish(seg, slot, head & STOAI_LOG_OFFSET);
 		return 0;
+	case STOAI_LOG_MERGE:
+	case STOAI_LOG_SPLIT:
+		return undo_resize(seg, slot, at, head, size);
 	case STOAI_LOG_FREE:
 	case STOAI_LOG_WAKE:
 		return 0;
@@ -250,7 +300,8 @@ stoai_lane_rollback(stoa_segment *seg, uint32_t slot, uint64_t mark)
 		rc = undo_record(seg, slot, cursor - size, head, size); /* I2 */
 		if (rc)
 			return rc;
-		a64_store_kill(&lane->cursor, cursor - size);
+		/* pairs with: segment/others.c */
+		a64_store_release(&lane->cursor, cursor - size);
 	}
 	return 0;
 }
@@ -259,17 +310,13 @@ int
 stoai_lane_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
 	uint64_t *next)
 {
-	uint64_t length;
-
 	if (!log_place(seg, slot, at, STOAI_LOG_FIXED))
 		return log_damaged(seg, slot, at);
 	*head = a64_load_relaxed(word_at(seg, at));
-	length = *head >> 60 == STOAI_LOG_SAVE
-			 ? stoai_align_up(*head >> 44 & 0xffff, 8)
-			 : 0;
-	*next = *head >> 60 == STOAI_LOG_NEXT ? *head & STOAI_LOG_OFFSET
-					      : at + STOAI_LOG_FIXED + length;
-	return *head >> 60 >= STOAI_LOG_SAVE && *head >> 60 <= STOAI_LOG_LINK
+	*next = *head >> 60 == STOAI_LOG_NEXT
+			? *head & STOAI_LOG_OFFSET
+			: at + STOAI_LOG_FIXED + stoai_log_payload(*head);
+	return *head >> 60 >= STOAI_LOG_SAVE && *head >> 60 <= STOAI_LOG_SPLIT
 		       ? 0
 		       : log_damaged(seg, slot, at);
 }
@@ -360,7 +407,8 @@ stoai_lane_finish(stoa_segment *seg, uint32_t slot, bool wakes)
 		rc = finish_frees(seg, slot, end);
 	if (rc)
 		return rc;
-	a64_store_kill(&lane->cursor, start); /* I4 */
+	/* pairs with: segment/others.c */
+	a64_store_release(&lane->cursor, start); /* I4 */
 	a32_store_kill(&lane->state, STOAI_LANE_OPEN);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* What the files of this layer share, beyond tx.h. */
 #ifndef STOAI_TX_LOCAL_H
 #define STOAI_TX_LOCAL_H
+#include "heap/format.h"
 #include "segment/log.h"
 #include "tx/tx.h"
 
@@ -12,9 +13,6 @@ int stoai_tx_mine(const struct stoa_tx *tx);
 
 /* ---- lane.c ---- */
 
-/* One record at the log's end. 0, or why it has no room (-ENOSPC, with text). */
-int stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
-	uint32_t length, uint64_t off, const void *bytes);
 /*
  * Undo every record behind mark, the last first. seat: the caller's own, or NULL
  * in recovery.
@@ -37,6 +35,29 @@ int stoai_lane_record(stoa_segment *seg, uint32_t slot, uint64_t at,
 uint64_t stoai_lane_limit(stoa_segment *seg);
 /* Own seat: the chunks that the cursor has left behind are free again. */
 void stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks);
+
+/* The same for n ALLOC records, which count by one store; all of them or none. */
+int stoai_lane_append_blocks(
+	struct stoai_seat *seat, size_t n, const uint64_t *off);
+
+/* ---- change.c ---- */
+
+/*
+ * A transient block of the seat's, of which `size` bytes are asked for, is shared
+ * data's if tx commits. False: it is free again, and tx has failed. Sets no busy.
+ */
+bool stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size);
+
+/* ---- memory.c ---- */
+
+/* The block that begins at p, and its bytes. False: none does, and tx has failed. */
+bool stoai_tx_block(stoa_tx *tx, const void *p, uint64_t *off, uint64_t *size);
+
+static inline uint64_t
+stoai_tx_align(uint64_t align)
+{
+	return align ? align : STOAI_BLOCK_MIN;
+}
 
 /* ---- locks.c ---- */
 

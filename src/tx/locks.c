@@ -23,16 +23,13 @@ lock_place(stoa_segment *seg, const void *lock, size_t size)
 {
 	uint64_t off = (uint64_t)((const char *)lock - seg->base);
 
-	if (off % STOAI_LOCK_ALIGN == 0 &&
-		(stoai_in_heap(seg, off, size) ||
-			(off >= STOAI_STATIC_SIZE &&
-				off <= STOAI_HEADER_SIZE - size)))
+	if (stoai_lock_place(seg, off, size))
 		return 0;
 	return stoai_error(-EXDEV, "%s: the lock at %p is not in this segment",
 		stoai_name(seg), lock);
 }
 
-/* Takes it and turns the two answers that need no text of sync into ours. */
+/* Takes it, unless who held it raw died, and has left what it did. */
 static int
 take(struct stoa_tx *tx, const void *lock, enum stoai_lock_mode mode,
 	uint64_t deadline)
@@ -40,14 +37,11 @@ take(struct stoa_tx *tx, const void *lock, enum stoai_lock_mode mode,
 	int rc = stoai_lock(tx->seat, (void *)(uintptr_t)lock, mode, deadline,
 		STOAI_LOCK_USER);
 
-	if (rc == -EAGAIN)
-		return stoai_error(
-			rc, "%s: somebody has the lock", stoai_name(tx->seg));
-	if (rc == -ETIMEDOUT)
-		return stoai_error(rc,
-			"%s: the lock at %#llx was not given up in time",
-			stoai_name(tx->seg),
-			(unsigned long long)stoai_off(tx->seg, lock));
+	if (stoai_unlikely(rc))
+		return stoai_lock_text(tx->seg, lock, rc);
+	rc = stoai_lock_told(tx->seg, lock);
+	if (stoai_unlikely(rc)) /* a transaction cannot mend it */
+		stoai_unlock(tx->seat, (void *)(uintptr_t)lock);
 	return rc;
 }
 

@@ -66,6 +66,7 @@ scope_new(void)
 	tx->watched_count = 0;
 	tx->fresh_next = 0;
 	tx->serial = ++mine->serial;
+	stoai_view_empty(tx);
 	return tx;
 }
 
@@ -83,11 +84,10 @@ static int
 nesting_check(const struct stoai_seat *seat, const struct stoa_tx *outer,
 	const void *frame)
 {
-	if (seat->busy)
-		return stoai_error(-EDEADLK,
-			"%s: called from a signal handler that interrupted a "
-			"call",
-			stoai_name(seat->seg));
+	int rc = stoai_seat_busy(seat);
+
+	if (rc)
+		return rc;
 	if (outer && outer->frame && frame &&
 		(const char *)frame > (const char *)outer->frame)
 		return stoai_error(-EDEADLK,
@@ -115,6 +115,8 @@ begin_attached(
 	tx->mark = seat->lane->cursor;
 	tx->mark_chunks = seat->chunks;
 	tx->mark_effects = seat->effects;
+	if (tx->outer)
+		stoai_view_empty(tx->outer);
 	seat->scope = tx;
 	if (tx->state == STOAI_TX_WRITES)
 		seat->writer = tx;
@@ -222,9 +224,12 @@ undo(struct stoa_tx *tx)
 	int rc = 0;
 
 	if (tx->state == STOAI_TX_WRITES) {
-		if (seat->lane->cursor != tx->mark)
+		if (seat->lane->cursor != tx->mark) {
+			a32_store_kill(
+				&seat->slot->undone, seat->slot->undone + 1);
 			rc = stoai_lane_rollback(
 				seat->seg, seat->index, tx->mark);
+		}
 		if (rc) {
 			tx->error = lane_damaged(seat);
 			return;
@@ -247,6 +252,7 @@ inner_over(struct stoa_tx *tx)
 		if (!in->error)
 			in->error = stoai_error(-EBUSY,
 				"the scope around this one was ended first");
+		stoai_view_empty(in);
 		in->state = STOAI_TX_OVER;
 		in->seat = NULL;
 		in = outer;
@@ -261,6 +267,7 @@ over(struct stoa_tx *tx)
 		if (tx->state == STOAI_TX_WRITES)
 			tx->seat->writer = tx->outer;
 	}
+	stoai_view_empty(tx);
 	tx->state = STOAI_TX_OVER;
 	tx->seat = NULL;
 }
@@ -272,6 +279,8 @@ commit_outermost(struct stoa_tx *tx)
 	struct stoai_lane *lane = seat->lane;
 	int rc = 0;
 
+	/* before the log is empty, which pairs with: segment/others.c */
+	a32_store_kill(&seat->slot->commits, seat->slot->commits + 1);
 	if (seat->effects) {
 		bool wakes = seat->effects >> STOAI_LOG_WAKE & 1;
 
@@ -285,13 +294,12 @@ commit_outermost(struct stoa_tx *tx)
 		seat->effects = 0;
 	} else {
 		if (lane->cursor != tx->mark)
-			a64_store_kill(&lane->cursor, tx->mark);
+			a64_store_release(&lane->cursor, tx->mark);
 		stoai_unlock_all(seat);
 	}
 	stoai_cond_settle(seat, false);
 	if (seat->chunks)
 		stoai_lane_trim(seat, 0);
-	a32_store_relaxed(&seat->slot->commits, seat->slot->commits + 1);
 	return rc;
 }
 
@@ -364,6 +372,7 @@ stoai_tx_seat_end(struct stoai_seat *seat)
 			tx->error = stoai_error(-EBADF,
 				"%s was closed or detached inside a scope",
 				stoai_name(seat->seg));
+		stoai_view_empty(tx);
 		tx->state = STOAI_TX_OVER;
 		tx->seat = NULL;
 		tx = outer;

@@ -56,20 +56,27 @@ hand_out(char *area, size_t *used, uint64_t size)
 }
 
 void *
-stoai_scratch(uint64_t size, const void *from)
+stoai_scratch_dirty(uint64_t size)
 {
 	struct stoai_self *self = stoai_self_get();
 	uint64_t rounded =
 		stoai_min(stoai_align_up(stoai_max(size, 16), 64), AREA_SIZE);
-	void *p, *at;
+	void *at;
 
-	size = stoai_min(size, AREA_SIZE);
 	if (self && !self->scratch &&
 		!stoai_os_map_private(
 			AREA_SIZE, STOAI_MAP_READ | STOAI_MAP_WRITE, NULL, &at))
 		self->scratch = at;
-	p = self && self->scratch
-		    ? hand_out(self->scratch, &self->scratch_used, rounded)
-		    : hand_out(common, &common_used, rounded);
+	return self && self->scratch
+		       ? hand_out(self->scratch, &self->scratch_used, rounded)
+		       : hand_out(common, &common_used, rounded);
+}
+
+void *
+stoai_scratch(uint64_t size, const void *from)
+{
+	void *p = stoai_scratch_dirty(size);
+
+	size = stoai_min(size, AREA_SIZE);
 	return from ? memcpy(p, from, size) : memset(p, 0, size);
 }

@@ -2,7 +2,9 @@
 /* Transactions, as object and container see them beside stoa/tx.h. */
 #ifndef STOAI_TX_TX_H
 #define STOAI_TX_TX_H
+#include "segment/log.h"
 #include "segment/seat.h"
+#include "stoa/detail/view.h"
 #include "stoa/tx.h"
 
 enum {
@@ -20,6 +22,7 @@ enum stoai_tx_state {
 
 /* One scope. In the thread's wiped page: zero in a fork child. */
 struct stoa_tx {
+	stoa_view_ view; /* first: what inlined bodies look at */
 	enum stoai_tx_state state;
 	int error; /* first failure; 0: none */
 	stoa_segment *seg;
@@ -40,7 +43,7 @@ struct stoa_tx {
 };
 
 enum {
-	STOAI_TX_SELF_SIZE = 8192,
+	STOAI_TX_SELF_SIZE = 10240,
 	STOAI_SAVED = 64
 };
 
@@ -59,6 +62,7 @@ struct stoai_tx_self {
 };
 
 STOA_STATIC_ASSERT(sizeof(struct stoai_tx_self) <= STOAI_TX_SELF_SIZE, "");
+STOA_STATIC_ASSERT(offsetof(struct stoa_tx, view) == 0, "");
 
 static inline struct stoai_tx_self *
 stoai_tx_self(struct stoai_self *self)
@@ -120,8 +124,69 @@ stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
 	       stoai_tx_outside(rd, p);
 }
 
+/* Nothing that its last calls have found is believed any more. */
+static inline void
+stoai_view_empty(struct stoa_tx *tx)
+{
+	tx->view.thread = NULL;
+	tx->view.map = NULL;
+	tx->view.vec = NULL;
+}
+
+/*
+ * Where a call of this scope may leave what it has found; NULL: nowhere. The scope
+ * reads or writes, and has not failed.
+ */
+static inline stoa_view_ *
+stoai_view_fill(const stoa_tx *rd)
+{
+	struct stoa_tx *tx = (struct stoa_tx *)(uintptr_t)rd;
+
+	if (!tx->seat || tx->seat->scope != tx || tx->seg->checked)
+		return NULL;
+	tx->view.thread = stoa_thread_self_();
+	return &tx->view;
+}
+
 /* Fail with a text already set by stoai_error; returns the first failure. */
 int stoai_tx_fail(const stoa_tx *rd, int error);
+
+/* One record at the log's end. 0, or why it has no room (-ENOSPC, with text). */
+int stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
+	uint32_t length, uint64_t off, const void *bytes);
+
+/* The same for a SAVE of 1 to 8 bytes, which most are. */
+static inline int
+stoai_log_save_word(struct stoai_seat *seat, uint64_t off, uint32_t length)
+{
+	enum {
+		SIZE = STOAI_LOG_FIXED + 8
+	};
+	const void *from = stoai_at(seat->seg, off);
+	uint64_t at = a64_load_relaxed(&seat->lane->cursor), word = 0;
+	uint64_t *record;
+
+	/* room for a NEXT stays behind every record */
+	if (stoai_unlikely(at + SIZE + STOAI_LOG_FIXED > seat->log_end ||
+			   at > seat->log_end || at % 8))
+		return stoai_lane_append(
+			seat, STOAI_LOG_SAVE, length, off, from);
+	record = stoai_at(seat->seg, at);
+	if (length == 8)
+		memcpy(&word, from, 8);
+	else if (length == 1)
+		memcpy(&word, from, 1);
+	else
+		memcpy(&word, from, length);
+	a64_store_relaxed(record, stoai_log_head(STOAI_LOG_SAVE, length, off));
+	a64_store_relaxed(record + 1, word);
+	a64_store_relaxed(record + 2, SIZE);
+	a64_store_kill(&seat->lane->cursor, at + SIZE);
+	return 0;
+}
+
+/* Does it lie in a block that this scope has made lately? Then it needs no undo. */
+bool stoai_tx_is_fresh(const stoa_tx *tx, uint64_t off, uint64_t size);
 
 /* The record itself, for a range that was not saved yet. */
 bool stoai_tx_save_fresh(stoa_tx *tx, uint64_t off, uint64_t size);
@@ -144,6 +209,24 @@ stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
 }
 
 /*
+ * The same for one byte in the heap that a scope which may write is about to
+ * change for the first time: nothing is asked and nothing remembered.
+ */
+static inline bool
+stoai_tx_save_byte(stoa_tx *tx, const unsigned char *p)
+{
+	struct stoai_seat *seat = tx->seat;
+	int rc;
+
+	seat->busy = 1;
+	rc = stoai_log_save_word(seat, stoai_off(tx->seg, p), 1);
+	seat->busy = 0;
+	if (stoai_unlikely(rc))
+		(void)stoai_tx_fail(tx, rc);
+	return !rc;
+}
+
+/*
  * A block owned by shared data if the transaction commits, zeroed; NULL when it
  * fails (the caller returns scratch memory).
  */
@@ -157,20 +240,25 @@ bool stoai_tx_free_moved(stoa_tx *tx, uint64_t off);
 
 /* Scratch memory, aligned to 16, zeroed, or a copy of `from`. Never NULL. */
 void *stoai_scratch(uint64_t size, const void *from);
+/* The same, with whatever was there: nothing is touched. */
+void *stoai_scratch_dirty(uint64_t size);
 
 /* Take the library's own lock inside a transaction, kept to its end. Fails the tx. */
 bool stoai_tx_own_lock(const stoa_tx *rd, stoa_rwlock *lock, bool exclusive);
-
 /*
  * Reading checked: [off, off + size) as memory of the heap, or NULL and -EBADMSG.
- * off == 0 is NULL without a failure.
+ * off == 0 is NULL without a failure. The scope has been asked whether it reads;
+ * of a read-only one stoa_at asks more.
  */
 static inline const void *
 stoai_tx_at(const stoa_tx *rd, uint64_t off, uint64_t size)
 {
 	stoa_ref ref = {off};
 
-	return stoa_at(rd, ref, size);
+	return stoai_likely(rd->seat && !rd->error &&
+			    stoai_in_heap(rd->seg, off, size))
+		       ? stoai_at(rd->seg, off)
+		       : stoa_at(rd, ref, size);
 }
 
 /* Fail with -EBADMSG and the text; for structures found damaged. */

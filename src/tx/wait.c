@@ -20,7 +20,7 @@ enum {
 
 struct kept { /* one lock, to be had again */
 	uint64_t off;
-	uint16_t mode;
+	unsigned mode;
 };
 
 static uint32_t
@@ -28,11 +28,10 @@ locks_note(const struct stoai_seat *seat, struct kept kept[STOAI_HELD_MAX])
 {
 	uint32_t n = 0;
 
-	for (uint32_t used = seat->locks; used; used &= used - 1) {
+	for (uint32_t used = seat->locks & ~seat->raw; used; used &= used - 1) {
 		uint32_t k = (uint32_t)__builtin_ctz(used), i = n++;
-		struct kept it = {
-			.off = seat->lane->held[k] & ~(uint64_t)STOAI_HELD_MODE,
-			.mode = seat->lane->held[k] & STOAI_HELD_MODE};
+		struct kept it = {.off = stoai_held_off(seat->lane->held[k]),
+			.mode = stoai_held_mode(seat->lane->held[k])};
 
 		for (; i > 0 && kept[i - 1].off > it.off; i--)
 			kept[i] = kept[i - 1];
@@ -105,6 +104,7 @@ stoa_tx_wait(stoa_tx *tx, const stoa_cond *condition, uint64_t deadline)
 				    "%s: waiting after a change would show it "
 				    "half-done: wait first, then change",
 				    stoai_name(tx->seg)));
+	stoai_view_empty(tx);
 	seat->busy = 1;
 	n = locks_note(seat, kept);
 	ticket = stoai_cond_arrive(seat, c);

@@ -170,6 +170,57 @@ read_first(void)
 	stay();
 }
 
+/* ---- permits and members; an object beside the accounts ---- */
+
+typedef struct pool {
+	stoa_permits seats;
+	stoa_semaphore jobs;
+	stoa_barrier round;
+} pool;
+STOA_TYPE(pool, seats, jobs, round);
+
+static const pool *
+pool_open(void)
+{
+	const pool *p = NULL;
+
+	if (stoa_object_open(seg, "pool", pool, &p))
+		fail("pool");
+	return p;
+}
+
+static void
+sit_and_join(void)
+{
+	const pool *p = pool_open();
+
+	if (stoa_permits_set_total(&p->seats, 2) ||
+		stoa_permits_take(&p->seats) || stoa_permits_take(&p->seats) ||
+		stoa_barrier_join(&p->round))
+		fail("sit");
+	stay();
+}
+
+static void
+wait_job(void)
+{
+	const pool *p = pool_open();
+
+	ready();
+	if (stoa_semaphore_wait(&p->jobs))
+		fail("wait");
+}
+
+static void
+wait_seat(void)
+{
+	const pool *p = pool_open();
+
+	ready();
+	if (stoa_permits_take(&p->seats))
+		fail("wait");
+}
+
 static void
 wait_first(void)
 {
@@ -420,14 +471,48 @@ other_boot(void)
 	stoai_header(seg)->boot_id[0] ^= 1;
 }
 
+/* An array, and one of its type. */
+static void
+kinds(void)
+{
+	const entry *e;
+
+	if (stoa_object_open(seg, NULL, entry, &e) ||
+		STOA_DO(tx, seg, STOA_SET(tx, e->amount, 7)))
+		fail("unique");
+	STOA_TX(tx, seg);
+	entry *three = stoa_object_create_array(tx, "three", entry, 3);
+
+	for (int i = 0; i < 3; i++)
+		three[i].amount = i;
+	if (stoa_tx_commit(tx))
+		fail("array");
+}
+
+/* Another segment, with an index that only this program has. */
+static void
+foreign(void)
+{
+	stoa_index_class mine = stoa_index_none;
+	stoa_segment *other = NULL;
+
+	mine.name = "of the actor";
+	if (stoa_segment_open("foreign", STOA_CREATE,
+		    STOA_SEGMENT_OPTIONS(.index = &mine), &other))
+		fail("foreign");
+	stoa_segment_close(other);
+}
+
 static const struct scene {
 	const char *name;
 	void (*play)(void);
-} scenes[] = {{"make", make}, {"attach", attach},
-	{"hold-segment", hold_segment}, {"hold-first", hold_first},
-	{"hold-guard", hold_guard}, {"read-first", read_first},
-	{"hold-desk", hold_desk}, {"wait-first", wait_first},
-	{"wait-guard", wait_guard}, {"wait-changed", wait_changed},
+} scenes[] = {{"make", make}, {"kinds", kinds}, {"foreign", foreign},
+	{"attach", attach}, {"hold-segment", hold_segment},
+	{"hold-first", hold_first}, {"hold-guard", hold_guard},
+	{"read-first", read_first}, {"hold-desk", hold_desk},
+	{"wait-first", wait_first}, {"wait-guard", wait_guard},
+	{"wait-changed", wait_changed}, {"sit-and-join", sit_and_join},
+	{"wait-job", wait_job}, {"wait-seat", wait_seat},
 	{"hold-guard-wait-segment", hold_guard_wait_segment}, {"leak", leak},
 	{"grow-and-stay", grow_and_stay}, {"work", work}, {"mix", mix},
 	{"fill", fill}, {"circle", circle}, {"damage-log", damage_log},

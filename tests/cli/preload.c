@@ -7,9 +7,13 @@
  *	                        call aborts
  *	STOA_PRELOAD=restless   the segment never holds still: the head of a lane
  *	                        reads differently each time
+ *	STOA_PRELOAD=killed N   killed instead of the Nth call that takes or drops a
+ *	                        lock of a file, or wakes somebody; not its children
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +29,45 @@ wanted(const char *what)
 	return is && !strcmp(is, what);
 }
 
+static int first_pid;
+
+__attribute__((constructor)) static void
+begin(void)
+{
+	first_pid = getpid();
+}
+
+static void
+step(void)
+{
+	static int count;
+	const char *is = getenv("STOA_PRELOAD");
+
+	if (is && !strncmp(is, "killed ", 7) && getpid() == first_pid &&
+		++count == atoi(is + 7))
+		(void)kill(first_pid, SIGKILL);
+}
+
+int
+fcntl(int fd, int command, ...)
+{
+	static int (*next)(int, int, ...);
+	va_list ap;
+	void *arg;
+
+	va_start(ap, command);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (command == F_OFD_SETLK)
+		step();
+	if (!next)
+		*(void **)&next = dlsym(RTLD_NEXT, "fcntl");
+	return next(fd, command, arg);
+}
+
+/* The same call, as a program with 64-bit offsets names it. */
+int fcntl64(int fd, int command, ...) __attribute__((alias("fcntl")));
+
 long
 syscall(long number, ...)
 {
@@ -39,6 +82,8 @@ syscall(long number, ...)
 	va_end(ap);
 	if (number == SYS_futex && a[1] == FUTEX_WAKE && wanted("deadly"))
 		abort();
+	if (number == SYS_futex && a[1] == FUTEX_WAKE)
+		step();
 	if (!next)
 		*(void **)&next = dlsym(RTLD_NEXT, "syscall");
 	rc = next(number, a[0], a[1], a[2], a[3], a[4], a[5]);

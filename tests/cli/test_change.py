@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """recover and rm, and what they refuse."""
 import os
+import signal
 import subprocess
 
 from harness import Case
@@ -122,6 +123,28 @@ class Recover(Case):
         self.assertIn("signal 6", result.out)
         self.assertEqual(self.content(self.path()), before)
         self.forced("recovered")
+
+    def test_force_killed_between_its_steps(self):
+        """It can be run again, and ends the same."""
+        self.quarantined("damage-log")
+        saved = os.path.join(self.folder, "saved")
+        subprocess.run(["cp", "--sparse=always", self.path(), saved], check=True)
+        left, status = [], -signal.SIGKILL
+        while status == -signal.SIGKILL:
+            subprocess.run(["cp", "--sparse=always", saved, self.path()], check=True)
+            status = self.preloaded("recover", "--force", "bank",
+                                    how=f"killed {len(left) + 1}",
+                                    status=(1, -signal.SIGKILL)).status
+            again = self.json("recover", "--force", "bank", status=(0, 1))
+            left.append([t["result"] for t in again["threads"]])
+            self.assertTrue(self.json("check", "bank")["sound"], left)
+            self.assertEqual(self.json("ls")["segments"][0]["state"], "idle")
+            self.assertEqual(self.balance(), 1000)
+            self.play("make")
+        # some were killed before they had given up the slot, and some behind that
+        self.assertEqual(left[0], ["given up"])
+        self.assertEqual(left[-2], [])
+        print(f"killed at {len(left) - 1} places: {left}")
 
     def test_force_while_others_are_attached(self):
         living = self.actor("wait-changed")

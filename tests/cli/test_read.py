@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import tempfile
+import time
 
 from harness import Case, READING, STOA
 
@@ -42,6 +43,26 @@ class Idle(Case):
             numbers = words[0] in ("ls", "info") or "--list" in words
             self.expect(name, text, numbers, owner=OWNER)
 
+    def test_kinds(self):
+        self.play("kinds")
+        unique, *_, three = self.json("dump", "bank")["objects"]
+        self.assertEqual((unique["name"], unique["kind"], unique["count"],
+                          unique["value"]["amount"]), ("entry", "unique", 1, 7))
+        self.assertEqual((three["name"], three["type"], three["count"]),
+                         ("three", "entry", 3))
+        self.assertEqual([v["amount"] for v in three["value"]], [0, 1, 2])
+        entry, = self.json("dump", "bank", "entry")["objects"]
+        self.assertEqual(entry, unique)
+        rows = self.json("dump", "--list", "bank")["objects"]
+        self.assertEqual([(r["name"], r["kind"], r["count"]) for r in rows][-1],
+                         ("three", "named", 3))
+        self.assertTrue(self.json("check", "bank")["sound"])
+
+    def test_foreign_index(self):
+        self.play("foreign")
+        self.assertIn("by an index of its program, 'of the actor'",
+                      self.stoa("dump", "foreign", status=8).err)
+
     def test_json(self):
         ls, = self.json("ls")["segments"]
         self.assertEqual((ls["name"], ls["state"], ls["threads"], ls["objects"],
@@ -67,6 +88,41 @@ class Idle(Case):
         self.assertTrue(check["sound"])
         self.assertEqual(check["findings"], [])
         self.assertEqual(self.json("locks", "bank")["locks"], [])
+
+    def test_long_name(self):
+        """Too long for a file: the segment knows its whole name."""
+        name = "long" * 100 + "\u00e4"
+        self.play("make", name)
+        file, = set(os.listdir(self.path(""))) - {"bank"}
+        self.assertLess(len(file), 200)
+        for given in (name, file):
+            self.assertEqual(self.json("info", given)["segment"], name)
+            self.assertEqual(self.json("info", given)["path"], self.path(file))
+            self.assertIn(name, self.stoa("info", given).out)
+            self.assertIn(name, self.stoa("ls", given).out)
+        self.assertEqual({s["name"] for s in self.json("ls")["segments"]},
+                         {"bank", name})
+        listed = self.stoa("ls").out
+        self.assertIn(name, listed)
+        self.assertNotIn(file, listed)
+        for words, status in all_of(name):
+            self.stoa(*words, status=status)
+        self.actor("hold-segment", name).kill()
+        self.stoa("recover", name, status=1)
+        # what is told of a damaged one is what its file tells
+        with open(self.path(file), "r+b") as damaged:
+            damaged.seek(100)
+            damaged.write(b"\xff\xff")
+        self.assertIn(file, self.stoa("ls").out)
+        self.stoa("rm", name)
+        self.assertEqual(os.listdir(self.path("")), ["bank"])
+
+    def test_copied_file(self):
+        """It says the name of the first one, which is not what it is called."""
+        shutil.copy(self.path(), self.path("copy"))
+        self.assertEqual([s["name"] for s in self.json("ls")["segments"]],
+                         ["bank", "copy"])
+        self.assertEqual(self.json("info", "copy")["segment"], "copy")
 
     def test_domains(self):
         self.assertEqual(self.json("ls", "--domain", "other")["segments"], [])
@@ -151,6 +207,79 @@ class Live(Case):
         top.end()
         middle.end()
         bottom.end()
+
+    def test_permits_and_members(self):
+        """Who has permits, who is a member, and who waits without a lock."""
+        sitting = self.actor("sit-and-join")
+        idle, standing = self.actor("wait-job"), self.actor("wait-seat")
+        self.wait_for_waiters(2)
+        rows = self.json("locks", "bank")["locks"]
+        self.assertEqual(
+            [(r["lock"], r["role"], r["mode"], r["pid"]) for r in rows],
+            [("pool.seats", "holds", "permit", sitting.pid),
+             ("pool.seats", "waits", "signal", standing.pid),
+             ("pool.jobs", "waits", "signal", idle.pid),
+             ("pool.round", "holds", "member", sitting.pid)])
+        self.assertEqual([r["waits_for"] for r in rows[1:3]], [[], []])
+        sitting.kill()
+        standing.end()  # it has got the seat
+        idle.kill()
+
+    def test_contention(self):
+        """Counted from when it is asked for, until it is not; holders say since when."""
+        self.assertIn("--count", self.stoa("locks", "--contention", "bank").out)
+        before = self.actor("hold-guard")
+        self.stoa("locks", "--count", "bank")
+        self.assertIn("nobody has waited", self.stoa("locks", "-C", "bank").out)
+        row, = self.json("locks", "bank")["locks"]
+        self.assertIsNone(row["held_ms"]) # taken before
+        before.end()
+        holder = self.actor("hold-guard")
+        waiter = self.actor("wait-guard")
+        self.wait_for_waiters(1)
+        time.sleep(0.05)
+        held, waits = self.json("locks", "bank")["locks"]
+        self.assertGreaterEqual(held["held_ms"], 50)
+        self.assertGreaterEqual(waits["waiting_ms"], 50)
+        self.assertNotIn("held_ms", waits)
+        self.expect("locks-held", self.stoa("locks", "bank").out,
+                    holder=holder.pid, waiter=waiter.pid)
+        self.assertEqual(self.json("locks", "bank")["contention"], [])
+        holder.end()
+        waiter.end()
+        document = self.json("locks", "bank")
+        self.assertTrue(document["counting"])
+        row, = document["contention"]
+        self.assertEqual((row["lock"], row["waits"]), ("accounts/first.guard", 1))
+        self.assertGreaterEqual(row["waited_us"], 50000)
+        self.assertEqual(row["longest_us"], row["waited_us"])
+        self.assertLess(row["last_ms"], 10000)
+        self.assert_unchanged_by(
+            self.path(), (("locks", "--contention", "bank"), 0))
+        out = self.stoa("locks", "--contention", "bank").out.split("\n")
+        self.assertRegex(out[0], r"^LOCK +WAITS WAITED us LONGEST us +LAST$")
+        self.assertRegex(out[1], r"^accounts/first.guard +1 +\d+ +\d+ +\S+$")
+        self.stoa("locks", "--stop", "bank")
+        document = self.json("locks", "bank")
+        self.assertFalse(document["counting"])
+        self.assertEqual(len(document["contention"]), 1) # still there
+        self.assertTrue(self.json("check", "bank")["sound"])
+        self.stoa("locks", "--count", "bank")
+        self.assertEqual(self.json("locks", "bank")["contention"], [])
+        self.stoa("locks", "--count", "--stop", "bank", status=16)
+        self.stoa("locks", "--count", "nothing", status=8)
+
+    def test_most_waited_first(self):
+        self.stoa("locks", "--count", "bank")
+        for scenes, pause in ((("read-first", "wait-first"), 0.03),
+                              (("hold-guard", "wait-guard"), 0.15)):
+            holder, waiter = (self.actor(scene) for scene in scenes)
+            self.wait_for_waiters(1)
+            time.sleep(pause)
+            holder.end()
+            waiter.end()
+        self.assertEqual([r["lock"] for r in self.json("locks", "bank")["contention"]],
+                         ["accounts/first.guard", "accounts/first.lock"])
 
     def test_reader_and_writer(self):
         reader = self.actor("read-first")

@@ -180,7 +180,7 @@ static inline uint64_t
 mix_objects(const stoa_tx *rd, uint64_t sum)
 {
 	for (stoa_object it = stoa_object_begin(rd); stoa_object_next(&it);)
-		sum = mix_text(sum, it.name);
+		sum = mix(mix_text(sum, it.name), it.count + it.kind);
 	return sum;
 }
 
@@ -365,18 +365,18 @@ static const stoa_explore_op data_side_others[] = {
 #define COUNT(a)     (sizeof(a) / sizeof((a)[0]))
 #define COVERS(text) .covers = text
 
-/* A case of one scope: body is what happens in it, fill what was there before. */
+/* One scope to explore: body is what happens in it, fill what was there before. */
+#define SCOPE(title, fill_, body_) \
+ .name = title, .setup = data_setup, .op = data_op, .check = data_check, \
+ .state = data_state, .others = data_others, \
+ .other_count = COUNT(data_others), .user = &(struct test) \
+ { \
+  .fill = fill_, .body = body_ \
+ }
+
 #define CASE(title, calls, fill_, body_) \
  { \
-  .explore = {.name = title, \
-	  .setup = data_setup, \
-	  .op = data_op, \
-	  .check = data_check, \
-	  .state = data_state, \
-	  .others = data_others, \
-	  .other_count = COUNT(data_others), \
-	  .user = &(struct test){.fill = fill_, .body = body_}}, \
-  COVERS(calls) \
+  .explore = {SCOPE(title, fill_, body_)}, COVERS(calls) \
  }
 
 /* A case whose op is a function of its own. */

@@ -36,6 +36,15 @@ full(stoa_tx *tx, const data *d)
 	}
 }
 
+/* A table of more than one group, with room. */
+static void
+roomy(stoa_tx *tx, const data *d)
+{
+	full(tx, d);
+	for (uint64_t i = 14; i < 18; i++)
+		ids_put(tx, &d->ids, i, (pair){i, 2 * i});
+}
+
 static void
 put_new(stoa_tx *tx, const data *d)
 {
@@ -54,6 +63,19 @@ put_growing(stoa_tx *tx, const data *d)
 {
 	for (uint64_t i = 100; i < 103; i++)
 		(void)ids_put(tx, &d->ids, i, (pair){i, i});
+}
+
+/* In a table with room, where the scope has inserted before. */
+static void
+put_more(stoa_tx *tx, const data *d)
+{
+	for (uint64_t i = 100; i < 105; i++)
+		(void)ids_put(tx, &d->ids, i, (pair){i, i});
+	(void)ids_put(tx, &d->ids, 3, (pair){3, 3});
+	if (ids_remove(tx, &d->ids, 5))
+		ids_ensure(tx, &d->ids, 105)->a = 5;
+	(void)ids_put(tx, &d->ids, 106, (pair){6, 6});
+	ids_ensure(tx, &d->ids, 107)->b = 7;
 }
 
 static void
@@ -197,6 +219,7 @@ static const struct crash_case cases[] = {
 	CASE("map put, new", "hashmap_put", three, put_new),
 	CASE("map put, again", "hashmap_put", three, put_again),
 	CASE("map put, growing", "hashmap_put", full, put_growing),
+	CASE("map put, more", "hashmap_put hashmap_ensure", roomy, put_more),
 	CASE("map ensure",
 		"hashmap_ensure stoa_hashmap_ensure_ "
 		"stoa_hashmap_ensure_core_ stoa_hashmap_add_",

@@ -45,6 +45,43 @@ opens(stoa_segment *seg, void *user)
 	return stoa_object_open(seg, "opened", pair, &p);
 }
 
+static int
+init_pair(stoa_tx *tx, void *element, uint64_t index, void *user)
+{
+	(void)tx;
+	(void)user;
+	((pair *)element)->a = index;
+	return 0;
+}
+
+/* The same, with something in each element: one makes it, both see it whole. */
+static int
+opens_with(stoa_segment *seg, void *user)
+{
+	const pair *p;
+	int rc = stoa_object_open_with(seg, "opened with", pair,
+		STOA_OBJECT_OPTIONS(.count = 3, .init = init_pair), &p);
+
+	(void)user;
+	return rc || p[2].a == 2 ? rc : -EBADMSG;
+}
+
+/* By its address; who comes second finds nothing. */
+static int
+deletes(stoa_segment *seg, void *user)
+{
+	const data *d = ((struct test *)user)->d;
+
+	STOA_TX(tx, seg);
+	const pair *p = stoa_object_find(tx, "deleted", pair);
+
+	if (p)
+		stoa_delete(tx, pair, p);
+	else
+		STOA_ADD(tx, d->word[1], 1);
+	return stoa_tx_commit(tx);
+}
+
 /* There once: who comes second finds nothing. */
 static int
 destroys(stoa_segment *seg, void *user)
@@ -63,6 +100,7 @@ something_to_destroy(stoa_tx *tx, const data *d)
 {
 	(void)d;
 	(void)stoa_object_create(tx, "destroyed", node);
+	(void)stoa_object_create_array(tx, "deleted", pair, 2);
 }
 
 /* The cache is given away, and blocks are found again. */
@@ -114,6 +152,8 @@ static const struct crash_case cases[] = {
 	MEETING(creates, "stoa_object_create"),
 	MEETING(opens, "stoa_object_open"),
 	MEETING(destroys, "stoa_object_destroy"),
+	MEETING(opens_with, "stoa_object_open_with"),
+	MEETING(deletes, "stoa_delete"),
 	MEETING(comes_and_goes, "stoa_segment_detach stoa_segment_attach"),
 	MEETING(trims, "stoa_segment_trim"),
 	MEETING(checks, "stoa_segment_check"),

@@ -126,7 +126,7 @@ leaked(stoa_segment *seg, void *user)
 
 enum {
 	SPARE_SPANS = 3,
-	TEXTS = 6,
+	TEXTS = 9,
 	TEXT_SIZE = 900
 };
 

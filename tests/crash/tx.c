@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /* Killed at every instruction: transactions, their changes, locks and wake-ups. */
+#include <stoa/ptr.h>
 #include "data.h"
 
 /* ---- one change ---- */
@@ -8,6 +9,17 @@ static void
 set_small(stoa_tx *tx, const data *d)
 {
 	STOA_SET(tx, d->word[0], d->word[0] * 3 + 1);
+}
+
+typedef STOA_PTR(const uint64_t) word_ptr;
+
+static void
+ptr_set(stoa_tx *tx, const data *d)
+{
+	const word_ptr *p = (const word_ptr *)(const void *)&d->word[0];
+
+	STOA_PTR_SET(tx, *p, &d->word[2]);
+	STOA_ADD(tx, d->word[2], 1);
 }
 
 static void
@@ -276,6 +288,7 @@ static const struct crash_case cases[] = {
 		"STOA_TX STOA_SET stoa_tx_store_ stoa_tx_commit", NULL,
 		set_small),
 	CASE("STOA_SET, 600 bytes", "STOA_SET stoa_tx_store_", NULL, set_large),
+	CASE("STOA_PTR_SET", "STOA_PTR_SET", NULL, ptr_set),
 	CASE("STOA_ADD", "STOA_ADD", NULL, add),
 	CASE("STOA_LINK and stoa_new",
 		"STOA_LINK stoa_tx_link_ stoa_new "

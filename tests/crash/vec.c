@@ -28,6 +28,19 @@ push(stoa_tx *tx, const data *d)
 	(void)numbers_push(tx, &d->numbers, 7);
 }
 
+/* Without a call after the first, until it is full; and what comes in between. */
+static void
+push_more(stoa_tx *tx, const data *d)
+{
+	uint64_t last = 0;
+
+	for (uint64_t i = 0; i < 7; i++)
+		(void)numbers_push(tx, &d->numbers, 10 + i);
+	if (numbers_pop(tx, &d->numbers, &last))
+		(void)numbers_push(tx, &d->numbers, last + 1);
+	*numbers_add(tx, &d->numbers) = last;
+}
+
 static void
 add(stoa_tx *tx, const data *d)
 {
@@ -134,6 +147,8 @@ static const struct crash_case cases[] = {
 	CASE("vec push, first", "vec_push stoa_vec_insert_", NULL, push),
 	CASE("vec push", "vec_push", three, push),
 	CASE("vec push, growing", "vec_push", sixty_four, push),
+	CASE("vec push, more", "vec_push vec_room_", three, push_more),
+	CASE("vec push, more, first", "vec_push vec_room_", NULL, push_more),
 	CASE("vec add", "vec_add", three, add),
 	CASE("vec edit", "vec_edit stoa_vec_edit_", three, edit),
 	CASE("vec insert", "vec_insert", three, insert),

@@ -296,7 +296,9 @@ destroy_all(struct attack *a)
 		tx, stoa_in_ms(WAIT_MS), a->seg, stoa_segment_lock(a->seg));
 
 	for (stoa_object it = stoa_object_begin(tx); stoa_object_next(&it);)
-		if (!stoa_object_destroy(tx, it.name))
+		if (it.kind == STOA_OBJECT_UNIQUE)
+			stoa_tx_delete_(tx, it.type, it.data);
+		else if (!stoa_object_destroy(tx, it.name))
 			break;
 	note(a, stoa_tx_commit(tx));
 }

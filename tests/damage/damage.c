@@ -135,6 +135,8 @@ static const struct field root_fields[] = {
 	FIELD(struct stoai_root, count, FIELD_COUNT),
 	FIELD(struct stoai_root, types, FIELD_OFFSET),
 	FIELD(struct stoai_root, type_count, FIELD_COUNT),
+	FIELD(struct stoai_root, uniques, FIELD_COUNT),
+	FIELD(struct stoai_root, index, FIELD_OFFSET),
 };
 static const struct field buckets_fields[] = {
 	{"bucket", 0, 8, 8, FIELD_OFFSET},
@@ -143,8 +145,8 @@ static const struct field entry_fields[] = {
 	FIELD(struct stoai_entry, next, FIELD_OFFSET),
 	FIELD(struct stoai_entry, hash, FIELD_BITS),
 	FIELD(struct stoai_entry, type_id, FIELD_BITS),
-	FIELD(struct stoai_entry, data, FIELD_OFFSET),
 	FIELD(struct stoai_entry, name_size, FIELD_COUNT),
+	FIELD(struct stoai_entry, data_at, FIELD_COUNT),
 	{"name", sizeof(struct stoai_entry), 1, 4, FIELD_TEXT},
 };
 static const struct field stored_fields[] = {

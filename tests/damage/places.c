@@ -70,9 +70,15 @@ place_entry(void *user, uint64_t off, const struct stoai_entry *e)
 		.container = place_container,
 		.user = x,
 		.seen = &x->seen};
+	uint64_t count = 0;
 
 	place_add(x->s, PLACE_ENTRY, off, sizeof *e + e->name_size);
-	return type && stoai_walk(&w, type, stoai_at(x->rd->seg, e->data));
+	const char *data =
+		type ? stoai_entry_data(x->rd, e, type, &count) : NULL;
+	for (uint64_t i = 0; i < count; i++)
+		if (!stoai_walk(&w, type, data + i * type->size))
+			return false;
+	return type != NULL;
 }
 
 bool
@@ -88,13 +94,18 @@ places_of_heap(struct seed *s, stoa_segment *seg)
 		return false;
 	x.rd = rd;
 	place_add(s, PLACE_ROOT, stoai_off(seg, root), sizeof *root);
-	place_add(s, PLACE_BUCKETS, root->buckets, root->bucket_count * 8);
+	if (root->index) /* what names the class, and the class's state */
+		place_add(s, PLACE_ENTRY, root->index,
+			sizeof(struct stoai_entry) + 64);
+	else
+		place_add(s, PLACE_BUCKETS, root->buckets,
+			root->bucket_count * 8);
 	all = stoai_stored_each(rd, place_stored, s) &&
 	      stoai_index_each(rd, place_entry, &x) &&
 	      !stoai_heap_each(seg, place_block, s);
 	stoai_offsets_fini(&x.seen);
-	return all ||
-	       !root->bucket_count; /* without buckets nothing is walked */
+	/* without buckets nothing is walked */
+	return all || (!root->bucket_count && !root->index);
 }
 
 /* The log of a lane, whose records were written by the library: no doubts. */
@@ -107,13 +118,10 @@ places_of_log(struct seed *s, uint32_t slot)
 	uint64_t end = seed_lane(s, slot)->cursor;
 
 	for (unsigned i = 0; end && at != end && i < 1000; i++) {
-		uint64_t head, length, size;
+		uint64_t head, size;
 
 		memcpy(&head, s->bytes + at, 8);
-		length = head >> 60 == STOAI_LOG_SAVE
-				 ? stoai_align_up(head >> 44 & 0xffff, 8)
-				 : 0;
-		size = STOAI_LOG_FIXED + length;
+		size = STOAI_LOG_FIXED + stoai_log_payload(head);
 		place_add(s, PLACE_RECORD, at, size);
 		at = head >> 60 == STOAI_LOG_NEXT ? head & STOAI_LOG_OFFSET
 						  : at + size;

@@ -3,6 +3,7 @@
  * Damaged segments by the million: does each end in an error or in a right answer?
  *
  *	damage [--images N] [--seed S] [--jobs N]      a run; the same for the same seed
+ *	damage --first K --images N ...                images K to K+N-1 of it
  *	damage --replay S:INDEX                        one image, told and played here
  *	damage --seeds                                 the segments that are damaged
  *
@@ -42,7 +43,8 @@ enum {
 };
 
 static struct board {
-	uint64_t next, end;
+	uint64_t next, end; /* of their numbers */
+	uint64_t wanted;
 	uint64_t images, right, other, refused;
 	uint64_t error[ERRNOS];
 	uint64_t crashes, hangs, inconsistent, lost;
@@ -272,7 +274,7 @@ progress(bool last)
 	printed = now;
 	(void)printf("\r%llu of %llu images, %llu crashes, %llu hangs ",
 		(unsigned long long)a64_load_relaxed(&board->images),
-		(unsigned long long)board->end,
+		(unsigned long long)board->wanted,
 		(unsigned long long)board->crashes,
 		(unsigned long long)board->hangs);
 	(void)printf(last ? "\r\033[K" : "");
@@ -284,7 +286,7 @@ sum_up(void)
 {
 	const char *separator = "";
 	bool bad = board->crashes || board->hangs || board->inconsistent ||
-		   board->images < board->end;
+		   board->images < board->wanted;
 
 	(void)printf("%llu images: %llu refused; errors: ",
 		(unsigned long long)board->images,
@@ -307,11 +309,13 @@ sum_up(void)
 }
 
 static int
-run(uint64_t images, int jobs)
+run(uint64_t first, uint64_t images, int jobs)
 {
 	int running;
 
-	board->end = images;
+	board->next = first;
+	board->end = first + images;
+	board->wanted = images;
 	for (int i = 0; i < jobs; i++)
 		start(i);
 	do {
@@ -373,8 +377,8 @@ prepare(void)
 static int
 usage(void)
 {
-	(void)fprintf(stderr, "damage [--images N] [--seed S] [--jobs N] "
-			      "[--replay S:INDEX] [--seeds]\n");
+	(void)fprintf(stderr, "damage [--first K] [--images N] [--seed S] "
+			      "[--jobs N] [--replay S:INDEX] [--seeds]\n");
 	return 2;
 }
 
@@ -411,6 +415,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"first", required_argument, NULL, 'f'},
 		{"images", required_argument, NULL, 'i'},
 		{"seed", required_argument, NULL, 's'},
 		{"jobs", required_argument, NULL, 'j'},
@@ -418,12 +423,14 @@ main(int argc, char **argv)
 		{"seeds", no_argument, NULL, 'l'},
 		{NULL, 0, NULL, 0},
 	};
-	uint64_t images = 20000, jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t first = 0, images = 20000;
+	uint64_t jobs = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
 	bool list = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		bool good = option == 'i'   ? number(optarg, &images)
+			    : option == 'f' ? number(optarg, &first)
 			    : option == 's' ? number(optarg, &run_seed)
 			    : option == 'j' ? number(optarg, &jobs)
 					    : option == 'l' || option == 'r';
@@ -439,5 +446,5 @@ main(int argc, char **argv)
 	prepare();
 	if (list)
 		return list_seeds();
-	return run(images, (int)(jobs < JOBS_MAX ? jobs : JOBS_MAX));
+	return run(first, images, (int)(jobs < JOBS_MAX ? jobs : JOBS_MAX));
 }

@@ -45,6 +45,7 @@ struct recipe {
 	uint32_t threads;
 	uint32_t without;
 	bool buffer, heavy;
+	const stoa_index_class *index;
 	void (*fill)(struct scene *s);
 	void (*actor[ACTORS_MAX])(struct scene *s);
 	uint32_t
@@ -151,12 +152,19 @@ fill_all(struct scene *s)
 {
 	const wide *w = NULL;
 	const blob *b = NULL;
+	const pair *p = NULL;
 
 	find_all(s);
 	fill_data(s, 6);
+	if (stoa_is_null(s->z->own)) { /* an array, not one */
+		STOA_TX(tx, s->seg);
+		STOA_LINK(tx, s->z->own, stoa_new_array(tx, node, 3));
+		MUST(!stoa_tx_commit(tx));
+	}
 	fill_zoo(s, 3);
 	MUST(!stoa_object_open(s->seg, "a wide one", wide, &w));
 	MUST(!stoa_object_open(s->seg, NULL, blob, &b));
+	MUST(!stoa_object_open_array(s->seg, "five", pair, 5, &p));
 }
 
 static void
@@ -298,6 +306,22 @@ act_long(struct scene *s)
 		side_push(tx, s->d, i);
 	}
 	changes(tx, s);
+	ready(s);
+	stay();
+}
+
+/* Large blocks became longer and shorter, not committed. */
+static void
+act_resizes(struct scene *s)
+{
+	const void *p;
+
+	STOA_TX(tx, s->seg, &s->d->side);
+	p = stoa_alloc(tx, BIG, 0);
+	p = stoa_resize(tx, p, 2 * BIG, 0);
+	p = stoa_keep(tx, p, BIG / 2, BIG);
+	stoa_free(tx, stoa_alloc(tx, 5000, 0));
+	MUST(p && !stoa_tx_error(tx));
 	ready(s);
 	stay();
 }
@@ -462,6 +486,12 @@ static const struct recipe recipes[] = {
 		.threads = 3,
 		.heavy = true,
 		.fill = fill_large},
+	{.name = "dead: in a resize",
+		.size = 256 KIB,
+		.limit = 256 KIB,
+		.threads = 5,
+		.fill = fill_all,
+		.actor = {act_resizes}},
 	{.name = "dead: attached",
 		.size = 96 KIB,
 		.limit = 256 KIB,
@@ -558,6 +588,18 @@ static const struct recipe recipes[] = {
 		.fill = fill_all,
 		.actor = {act_mutex, act_transient},
 		.touch = touch_quarantined},
+	{.name = "ordered index",
+		.size = 96 KIB,
+		.limit = 256 KIB,
+		.threads = 3,
+		.index = &stoa_index_ordered,
+		.fill = fill_all},
+	{.name = "sorted index",
+		.size = 96 KIB,
+		.limit = 256 KIB,
+		.threads = 3,
+		.index = &stoa_index_sorted,
+		.fill = fill_all},
 };
 
 enum {
@@ -576,6 +618,7 @@ options_of(
 		.limit = r->limit,
 		.threads = r->threads,
 		.without = r->without,
+		.index = r->index,
 		.buffer = buffer,
 		.fd = fd};
 }

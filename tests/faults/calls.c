@@ -106,6 +106,10 @@ run_one(void *user)
 		(void)fprintf(stderr, "%d (%s)\n", rc, stoa_error_text());
 		scene_must_failed("an error of its own", __FILE__, __LINE__);
 	}
+	if (rc && !o->error && rc != -ENOMEM) {
+		(void)fprintf(stderr, "%d (%s)\n", rc, stoa_error_text());
+		scene_must_failed("no -ENOMEM", __FILE__, __LINE__);
+	}
 	world_is_whole();
 	must(scene_fds() == fds);
 	return hit ? DONE : NO_NTH;

@@ -33,15 +33,28 @@ struct limit {
 	bool (*set)(void);    /* false: it cannot be tried here */
 	int allowed[ALLOWED]; /* what programs may end with; none: all work */
 	unsigned fewest;      /* programs that must end with one of them */
+	bool first;           /* set before anything is open */
 };
 
 /* ---- limits ---- */
 
 static bool
-small_tmpfs(void)
+own_tmpfs(const char *size)
 {
 	return scene_own_mounts() &&
-	       !mount("small", getenv("STOA_DIRECTORY"), "tmpfs", 0, "size=1m");
+	       !mount("small", getenv("STOA_DIRECTORY"), "tmpfs", 0, size);
+}
+
+static bool
+small_tmpfs(void)
+{
+	return own_tmpfs("size=1m");
+}
+
+static bool
+middle_tmpfs(void)
+{
+	return own_tmpfs("size=64m");
 }
 
 static bool
@@ -119,17 +132,18 @@ no_fallocate(void)
 }
 
 static const struct limit limits[] = {
-	{"a tmpfs of 1 MiB", small_tmpfs, {-ENOSPC}, 1},
-	{"24 MiB of address space", little_address_space, {-ENOMEM}, 5},
-	{"one descriptor", few_descriptors, {-EMFILE}, 5},
-	{"files of 16 KiB", small_files, {-EFBIG, -ENOSPC}, 1},
-	{"no futex_waitv (ENOSYS)", no_waitv_by_old_kernel, {0}, 0},
-	{"no futex_waitv (EPERM)", no_waitv_by_old_profile, {0}, 0},
-	{"no memfd", no_memfd, {-EPERM}, 1},
-	{"no locks of owners", no_owner_locks, {-ENOTSUP, -EINVAL}, 5},
-	{"no robust list", no_robust_list, {0}, 0},
-	{"no random numbers", no_random_numbers, {-ENOSYS}, 0},
-	{"no fallocate", no_fallocate, {-ENOTSUP, -EOPNOTSUPP}, 1},
+	{"a tmpfs of 1 MiB", small_tmpfs, {-ENOSPC}, 1, true},
+	{"a tmpfs of 64 MiB", middle_tmpfs, {0}, 0, true},
+	{"24 MiB of address space", little_address_space, {-ENOMEM}, 5, false},
+	{"one descriptor", few_descriptors, {-EMFILE}, 5, false},
+	{"files of 16 KiB", small_files, {-EFBIG, -ENOSPC}, 1, false},
+	{"no futex_waitv (ENOSYS)", no_waitv_by_old_kernel, {0}, 0, false},
+	{"no futex_waitv (EPERM)", no_waitv_by_old_profile, {0}, 0, false},
+	{"no memfd", no_memfd, {-EPERM}, 1, false},
+	{"no locks of owners", no_owner_locks, {-ENOTSUP, -EINVAL}, 5, false},
+	{"no robust list", no_robust_list, {0}, 0, false},
+	{"no random numbers", no_random_numbers, {-ENOSYS}, 0, false},
+	{"no fallocate", no_fallocate, {-ENOTSUP, -EOPNOTSUPP}, 1, false},
 };
 
 /* ---- programs under a limit ---- */
@@ -184,11 +198,10 @@ static int
 under_limit(void *user)
 {
 	const struct limit *l = user;
-	const bool mounts = l->set == small_tmpfs;
 	int fd[2], status = -1;
 	pid_t other;
 
-	if (mounts && !l->set())
+	if (l->first && !l->set())
 		return IMPOSSIBLE;
 	world_begin(&programs[1]);
 	must(!pipe(fd));
@@ -198,7 +211,7 @@ under_limit(void *user)
 		looked_at_by_another(fd[0]);
 	}
 	(void)close(fd[0]);
-	if (!mounts && !l->set())
+	if (!l->first && !l->set())
 		return IMPOSSIBLE;
 	run_programs(l);
 	must(write(fd[1], &world_committed, sizeof world_committed) ==

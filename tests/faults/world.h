@@ -29,6 +29,8 @@
 #define STOA_VAL  uint64_t
 #include <stoa/template/hashmap.h>
 
+typedef STOA_REF(uint8_t) raw;
+
 typedef struct ledger {
 	stoa_rwlock lock;
 	stoa_mutex mutex;
@@ -37,9 +39,10 @@ typedef struct ledger {
 	stoa_str text;
 	numbers list;
 	texts map;
+	raw block;
 } ledger;
 STOA_TYPE(ledger, lock, mutex, changed, count, turns, text, (list, numbers),
-	(map, texts));
+	(map, texts), (block, uint8_t, own));
 
 enum {
 	WORLD_THREAD_ADDS = 20,
@@ -142,6 +145,35 @@ program_grow(void)
 		return rc ? rc : stoa_tx_error(tx);
 	trimmed = stoa_segment_trim(seg);
 	return rc ? rc : trimmed < 0 ? (int)trimmed : 0;
+}
+
+/* Raw blocks: longer in place as the heap grows, many at once, one elsewhere. */
+static int
+program_memory(void)
+{
+	STOA_CLEANUP(stoa_segment) seg = NULL;
+	const ledger *l = NULL;
+	int rc = world_open(&seg, &l), first = rc;
+
+	for (uint64_t i = 1; i < 4 && l; i++) {
+		void *many[10];
+		stoa_wish w = {.size = 200000, .least = 1000};
+
+		STOA_TX(tx, seg, &l->lock);
+		STOA_ADD(tx, l->count, 1);
+		STOA_LINK(tx, l->block,
+			stoa_resize(tx, stoa_get(tx, l->block), i * 300000, 0));
+		(void)stoa_alloc_many(tx, 10, 100, 0, many);
+		stoa_free_many(tx, 10, (const void *const *)many);
+		if (!stoa_obtain(tx, &w))
+			stoa_free(tx, w.p);
+		STOA_LINK(tx, l->block,
+			stoa_resize(tx, stoa_get(tx, l->block), i * 100000, 0));
+		rc = stoa_tx_commit(tx);
+		world_committed += rc == 0;
+		first = first ? first : rc;
+	}
+	return first;
 }
 
 struct world_thread {
@@ -306,6 +338,34 @@ program_unnamed(void)
 	return rc;
 }
 
+/* A saved copy and a private one; then resized, with nobody in it. */
+static int
+program_copies(void)
+{
+	const unsigned file = world_way.flags & STOA_FILE;
+	stoa_segment *seg = NULL, *mine = NULL;
+	const ledger *l = NULL;
+	int rc = world_open(&seg, &l);
+
+	if (!rc)
+		rc = world_add(seg, l);
+	(void)stoa_segment_unlink("copy", 0, NULL);
+	if (!rc)
+		rc = stoa_segment_save(seg, "copy", 0, NULL);
+	if (!rc)
+		rc = stoa_segment_open("copy", STOA_PRIVATE, NULL, &mine);
+	stoa_segment_close(mine);
+	stoa_segment_close(seg);
+	if (!rc && world_way.name) {
+		int64_t now =
+			stoa_segment_resize(world_way.name, file, NULL, 0);
+
+		rc = now < 0 ? (int)now : 0;
+	}
+	world_told(rc);
+	return rc;
+}
+
 static int
 program_unlink(void)
 {
@@ -336,12 +396,14 @@ static const struct program programs[] = {
 	{"add", program_add, false, false},
 	{"add after a death", program_add, true, false},
 	{"grow", program_grow, false, false},
+	{"raw memory", program_memory, false, false},
 	{"threads", program_threads, false, true},
 	{"fork", program_fork, false, false},
 	{"recover", program_recover, true, false},
 	{"look", program_look, false, false},
 	{"unnamed", program_unnamed, false, false},
 	{"unlink", program_unlink, false, false},
+	{"copies", program_copies, false, false},
 	{"checked", program_checked, false, false},
 };
 

@@ -33,6 +33,16 @@ static const char *const names[FAULT_KINDS] = {
 	[STOAI_OS_ROBUST_LIST] = "robust list",
 	[STOAI_OS_RANDOM] = "random",
 	[STOAI_OS_PREAD] = "pread",
+	[STOAI_OS_CHOWN] = "chown",
+	[STOAI_OS_ADVISE] = "advise",
+	[STOAI_OS_RESIDE] = "lock in memory",
+	[STOAI_OS_MBIND] = "mbind",
+	[STOAI_OS_XSI] = "XSI memory",
+	[STOAI_OS_SEND] = "send",
+	[STOAI_OS_RECEIVE] = "receive",
+	[STOAI_OS_POLL] = "poll",
+	[STOAI_OS_EVENT] = "eventfd",
+	[STOAI_OS_THREAD] = "thread",
 	[FAULT_ANY] = "any call",
 };
 

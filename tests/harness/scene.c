@@ -229,3 +229,12 @@ scene_skipped(const char *test, const char *why)
 	(void)fprintf(stderr, "\n******** SKIPPED: %s\n******** because %s\n\n",
 		test, why);
 }
+
+bool
+scene_valgrind_cannot(const char *test, const char *why)
+{
+	if (!getenv("STOA_VALGRIND"))
+		return false;
+	scene_skipped(test, why);
+	return true;
+}

@@ -64,5 +64,7 @@ bool scene_own_mounts(void);
 
 /* Said so that nobody overlooks it, whatever cmocka prints. */
 void scene_skipped(const char *test, const char *why);
+/* True under tests/valgrind/run.sh, which cannot do this: skipped, with the reason. */
+bool scene_valgrind_cannot(const char *test, const char *why);
 
 #endif

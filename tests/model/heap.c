@@ -9,9 +9,14 @@
  *	            the places that lead to other blocks
  *	owned[]     by block: 0 nobody, SHARED, or thread + 1 (transient)
  *
+ * And a large block becomes longer or shorter in place, without a lock, while another thread
+ * walks over the table under the heap's lock: place 0 leads to it, place 2 is 1 if
+ * it is long.
+ *
  * At the end the dead are recovered, the living leave, and all that is left are
  * the directory and what its places lead to.
  */
+#include <errno.h>
 #include <string.h>
 #include "tx/local.h"
 #include "world.h"
@@ -223,6 +228,157 @@ collect(unsigned thread)
 	stoai_heap_relax(mine());
 }
 
+/* ---- large blocks ---- */
+
+enum {
+	RUN = 1 << WORLD_SPAN_SHIFT
+};
+
+/* Of that many spans, once the transaction is committed. */
+static bool
+make_run(unsigned n, uint64_t spans)
+{
+	struct stoai_seat *seat = mine();
+	uint64_t off = 0;
+	int rc = stoai_heap_alloc(seat, RUN * spans, 16, &off);
+
+	world_ok(rc == -ENOSPC ? 0 : rc);
+	if (rc)
+		return false;
+	world_ok(stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL));
+	stoai_heap_publish(seat, off);
+	place_set(n, off);
+	return true;
+}
+
+/*
+ * Behind the block at place 0 one span is free, and then comes another block: who
+ * takes that span leaves the cursor on it, and merges it away.
+ */
+static void
+begin_run(void)
+{
+	begin_with(2, 0);
+	kernel_switch(0);
+	for (unsigned i = 0; i < 3; i++) {
+		if (!make_run(i == 2 ? 3 : i, 1))
+			model_wrong("there is no room at the beginning");
+		world_commit_of(mine());
+	}
+	unmake(1);
+	world_commit_of(mine());
+	kernel_switch(MODEL_NOBODY);
+}
+
+/* The block at place 0 has two spans, and the last one is another's. */
+static void
+begin_long(void)
+{
+	begin_with(2, 0);
+	kernel_switch(0);
+	if (!make_run(0, 2))
+		model_wrong("there is no room at the beginning");
+	place_set(2, 1);
+	world_commit_of(mine());
+	if (!make_run(3, 1))
+		model_wrong("there is no room at the beginning");
+	world_commit_of(mine());
+	kernel_switch(MODEL_NOBODY);
+}
+
+/* One span longer, and not yet committed. */
+static bool
+stretch(void)
+{
+	const uint64_t pair[2] = {1, 1};
+	struct stoai_seat *seat = mine();
+	uint64_t off = *place(0), spans = 1;
+
+	if (stoai_heap_take_behind(seat, off, 1, 1, &spans))
+		return false;
+	world_ok(stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off + RUN, NULL));
+	stoai_heap_publish(seat, off + RUN);
+	world_ok(stoai_lane_append(
+		seat, STOAI_LOG_MERGE, sizeof pair, off, pair));
+	world_ok(stoai_heap_merge(seat->seg, off, 1, 1));
+	place_set(2, 1);
+	return true;
+}
+
+/* One span shorter. */
+static void
+shorten(void)
+{
+	const uint64_t pair[2] = {1, 1};
+	struct stoai_seat *seat = mine();
+	uint64_t off = *place(0);
+
+	world_ok(stoai_lane_append(
+		seat, STOAI_LOG_SPLIT, sizeof pair, off, pair));
+	world_ok(stoai_heap_split(seat->seg, seat->index, off, 1, 1));
+	world_ok(stoai_lane_append(seat, STOAI_LOG_FREE, 0, off + RUN, NULL));
+	seat->effects++;
+	place_set(2, 0);
+}
+
+static void
+undo(void)
+{
+	struct stoai_seat *seat = mine();
+
+	world_ok(stoai_lane_rollback(seat->seg, seat->index,
+		stoai_log_start(seat->seg, seat->index)));
+	seat->effects = 0;
+}
+
+static void
+other_makes_run(void)
+{
+	if (make_run(1, 1))
+		world_commit();
+	(void)stoai_sweep(mine()->seg, false);
+}
+
+static void
+longer(unsigned thread)
+{
+	if (thread)
+		other_makes_run();
+	else if (stretch())
+		world_commit();
+}
+
+static void
+longer_undone(unsigned thread)
+{
+	if (thread)
+		other_makes_run();
+	else if (stretch())
+		undo();
+}
+
+static void
+shorter(unsigned thread)
+{
+	if (thread) {
+		other_makes_run();
+	} else {
+		shorten();
+		world_commit();
+	}
+}
+
+static void
+shorter_undone(unsigned thread)
+{
+	if (thread) {
+		other_makes_run();
+	} else {
+		shorten();
+		undo();
+	}
+}
+
 /* ---- the end ---- */
 
 static const char *
@@ -270,6 +426,28 @@ end(void)
 			      : NULL;
 }
 
+static const char *
+end_run(void)
+{
+	stoa_segment *seg = &world_process[MODEL_NOBODY].seg;
+	const char *wrong = world_end();
+	struct stoai_heap_stat stat;
+
+	if (!wrong)
+		wrong = leave();
+	if (wrong)
+		return wrong;
+	if (stoai_heap_usable(seg, *place(0)) != RUN + RUN * *place(2))
+		return "a block is not as long as it is said to be";
+	if (*place(1) && stoai_heap_usable(seg, *place(1)) != RUN)
+		return "shared data leads to what is no block";
+	stoai_heap_statistics(seg, &stat);
+	if (stat.blocks != 3 + (*place(1) != 0))
+		return "a block is lost, or belongs to two";
+	return stat.transient ? "a block is lost: transient, and nobody's"
+			      : NULL;
+}
+
 static const struct model_case cases[] = {
 	{"alloc here, free there", 2, {3, 1, 0, 8}, begin_two, here_and_there,
 		world_idle, end},
@@ -283,6 +461,14 @@ static const struct model_case cases[] = {
 		world_idle, end},
 	{"the owner goes, two adopt", 3, {1, 1, 0, 8}, begin_three, adopt,
 		world_idle, end},
+	{"longer in place", 2, {5, 1, 0, 8}, begin_run, longer, world_idle,
+		end_run},
+	{"longer in place, undone", 2, {5, 1, 0, 8}, begin_run, longer_undone,
+		world_idle, end_run},
+	{"shorter in place", 2, {5, 1, 0, 8}, begin_long, shorter, world_idle,
+		end_run},
+	{"shorter in place, undone", 2, {5, 1, 0, 8}, begin_long,
+		shorter_undone, world_idle, end_run},
 };
 
 int

@@ -33,6 +33,7 @@ struct entry {
 static struct {
 	uint64_t clock;
 	uint64_t until[PROCESSES];
+	uint32_t value[PROCESSES];   /* that the word had when it fell asleep */
 	uint32_t owner[WORLD_SLOTS]; /* of each byte: process + 1 */
 	/* burial */
 	void *walk[PROCESSES]; /* the entry that is next; NULL: not begun */
@@ -60,6 +61,7 @@ kernel_switch(unsigned process)
 {
 	who = process;
 	stoai_self = &world_process[process].self;
+	stoai_seat_last = stoai_self->seat[0];
 }
 
 /* ---- death ---- */
@@ -147,6 +149,20 @@ stoai_os_lock_byte(int fd, uint64_t byte, enum stoai_os_lock kind)
 
 /* ---- waiting ---- */
 
+uint32_t
+kernel_slept_on(unsigned thread)
+{
+	return kernel.value[thread];
+}
+
+uint64_t
+kernel_sleeps_for(unsigned thread)
+{
+	uint64_t until = kernel.until[thread];
+
+	return until > kernel.clock ? until - kernel.clock : 0;
+}
+
 static int
 wait_on(const uint32_t *const *words, unsigned n, uint64_t deadline)
 {
@@ -157,8 +173,10 @@ wait_on(const uint32_t *const *words, unsigned n, uint64_t deadline)
 		return 0;
 	}
 	kernel.until[who] = deadline;
+	kernel.value[who] = n ? *words[0] : 0;
 	woken = model_sleep(words, n, deadline == UINT64_MAX);
 	kernel.until[who] = 0;
+	kernel.value[who] = 0;
 	return woken == MODEL_NEVER ? -ETIMEDOUT : woken;
 }
 
@@ -189,6 +207,17 @@ stoai_os_futex_wait2(const uint32_t *word, uint32_t value,
 						  : 0;
 }
 
+/* No subject waits for more than two. */
+int
+stoai_os_futex_wait_any(
+	const struct stoai_os_word *on, unsigned n, uint64_t deadline)
+{
+	(void)on;
+	(void)n;
+	(void)deadline;
+	return -ENOSYS;
+}
+
 int
 stoai_os_futex_wake(const uint32_t *word, uint32_t count)
 {
@@ -198,6 +227,12 @@ stoai_os_futex_wake(const uint32_t *word, uint32_t count)
 
 uint64_t
 stoai_os_now(void)
+{
+	return kernel.clock;
+}
+
+uint64_t
+stoai_os_realtime(void)
 {
 	return kernel.clock;
 }

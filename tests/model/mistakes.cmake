@@ -32,8 +32,8 @@ stoa_model_mistake(unlisted-before-unlock mutex "two threads" sync/lock.c
 		a64_store_release(entry, 0);
 		stoai_word_unlock(]])
 stoa_model_mistake(owner-not-compared mutex "three threads" sync/recover.c
-	[[while ((w & ~STOAI_WORD_WAITERS) == dead) {]]
-	[[while (w & ~STOAI_WORD_WAITERS) {]])
+	[[while (stoai_word_owner(w) == dead) {]]
+	[[while (stoai_word_owner(w)) {]])
 stoa_model_mistake(nobody-woken-at-recovery mutex "three threads"
 	sync/recover.c
 	[[	(void)stoai_os_futex_wake(&l->word_, UINT32_MAX);
@@ -55,40 +55,59 @@ stoa_model_mistake(unlock-before-undo mutex "three threads" segment/recover.c
 # ---- readers and writers ----
 
 stoa_model_mistake(word-not-looked-at-again rwlock "a writer and two readers"
-	sync/lock.c
-	[[		a64_fetch_or_seq_cst(bits, bit);
-]] [[		a64_fetch_or_seq_cst(bits, bit);
-		return 0;
+	sync/rwlock.c
+	[[				reader_bit(seat));
+			continue;
+]] [[				reader_bit(seat));
+			return 0;
 ]])
 stoa_model_mistake(listed-after-the-word rwlock "a writer and two readers"
-	sync/lock.c
-	[[			return read_lock_behind(seat, entry, l, deadline);
-		}
-		if (]]
-	[[			return read_lock_behind(seat, entry, l, deadline);
-		}
-		a64_exchange_seq_cst(
-			entry, stoai_off(seat->seg, l) | STOAI_HELD_SHARED);
-		if (0 && ]])
-stoa_model_mistake(leaving-not-counted rwlock "read and write" sync/lock.c
+	sync/rwlock.c
+	[[!stoai_read_try(seat, entry, l)]]
+	[[stoai_word_closed(a32_load_seq_cst(&l->word_)) ||
+		!(a64_load_seq_cst(&l->readers_[seat->index / 64]) &
+			reader_bit(seat)) ||
+		(a64_exchange_seq_cst(entry, stoai_off(seat->seg, l) |
+			STOAI_HELD_SHARED), 0)]])
+stoa_model_mistake(leaving-not-counted rwlock "read and write" sync/rwlock.c
 	[[		a32_fetch_add_seq_cst(&l->left_, 1);
 ]] "")
-stoa_model_mistake(leaving-not-told rwlock "read and write" sync/lock.c
+stoa_model_mistake(leaving-not-told rwlock "read and write" sync/rwlock.c
 	[[		(void)stoai_os_futex_wake(&l->left_, UINT32_MAX);
 ]] "")
-stoa_model_mistake(writer-does-not-wait rwlock "read and write" sync/lock.c
+stoa_model_mistake(writer-does-not-wait rwlock "read and write" sync/rwlock.c
 	[[		if (!stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED) ||]]
 	[[		if (stoai_lane_lists(seg, s, off | STOAI_HELD_SHARED) ||]])
 stoa_model_mistake(sequence-left-odd rwlock "read and write" sync/recover.c
 	[[				&l->seq_, a32_load_relaxed(&l->seq_) + 1);]]
 	[[				&l->seq_, a32_load_relaxed(&l->seq_));]])
-stoa_model_mistake(bit-set-behind-the-word rwlock "read and write" sync/lock.c
-	[[	a64_fetch_or_seq_cst(&l->readers_[seat->index / 64], reader_bit(seat));
+stoa_model_mistake(bit-set-behind-the-word rwlock "read and write" sync/rwlock.c
+	[[	share_owned(seat, entry, l);
 	stoai_word_unlock(&l->word_);
-]] [[	stoai_word_unlock(&l->word_);
-	a64_fetch_or_seq_cst(&l->readers_[seat->index / 64], reader_bit(seat));
+	return 0;
+]] [[	a64_exchange_seq_cst(entry, off | STOAI_HELD_SHARED);
+	stoai_word_unlock(&l->word_);
+	share_owned(seat, entry, l);
+	return 0;
 ]])
 
+# ---- from one mode to another ----
+
+stoa_model_mistake(door-opened-silently upgrade "one downgrades" sync/rwlock.c
+	[[	if (old & STOAI_WORD_WAITERS)
+]] [[	if (0 && old)
+]])
+stoa_model_mistake(door-not-shut upgrade "one upgrades beside a reader"
+	sync/rwlock.c
+	[[	a32_fetch_and_seq_cst(&l->word_, ~STOAI_WORD_UPGRADABLE); /* I4 */
+]] "")
+stoa_model_mistake(bit-lost upgrade "two that share try" sync/rwlock.c
+	[[		a64_fetch_or_seq_cst(
+			&l->readers_[seat->index / 64], reader_bit(seat));
+		stoai_word_unlock(&l->word_);
+		return rc;]]
+	[[		stoai_word_unlock(&l->word_);
+		return rc;]])
 # ---- conditions ----
 
 stoa_model_mistake(woken-not-replayed condition "gives once" sync/recover.c
@@ -106,7 +125,7 @@ stoa_model_mistake(signal-dropped-at-recovery condition "one takes"
 	[[		rc = stoai_lane_signal(seg, slot, true);]]
 	[[		rc = 0;]])
 stoa_model_mistake(open-before-empty condition "one takes" tx/lane.c
-	[[	a64_store_kill(&lane->cursor, start); /* I4 */
+	[[	a64_store_release(&lane->cursor, start); /* I4 */
 	a32_store_kill(&lane->state, STOAI_LANE_OPEN);]]
 	[[	a32_store_kill(&lane->state, STOAI_LANE_OPEN);
 	a64_store_kill(&lane->cursor, start);]])
@@ -148,6 +167,41 @@ stoa_model_mistake(transients-kept heap "" heap/recover.c
 	[[			a64_store_kill(&bits[w].alloc, alloc & pub);]]
 	[[			;]])
 
+stoa_model_mistake(walk-trips-over-a-merge heap "longer in place" heap/run.c
+	[[		STOA_VERIFY(stoai_span_head(seg, &at, &word));
+		length = stoai_span_length(word);
+		STOA_VERIFY(length && length <= end - at);
+]] [[		word = stoai_span_load(seg, at);
+		length = stoai_span_length(word);
+		STOA_VERIFY(stoai_span_state(word) != STOAI_SPAN_BODY);
+]])
+stoa_model_mistake(walk-looks-once heap "longer in place, undone" heap/resize.c
+	[[	for (int i = 0; i < LEAD_TRIES; i++) {]]
+	[[	for (int i = 0; i < 1; i++) {]])
+stoa_model_mistake(merge-head-last heap "longer in place" heap/resize.c
+	[[	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M3 */
+	/* pairs with: stoai_span_head, load of the word */
+	a64_store_release(stoai_span_at(seg, span + n), /* M4 */
+		stoai_span_word(STOAI_SPAN_BODY, 0, n));
+]] [[	a64_store_release(stoai_span_at(seg, span + n), /* M4 */
+		stoai_span_word(STOAI_SPAN_BODY, 0, n));
+	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M3 */
+]])
+
+stoa_model_mistake(merge-leaves-cursor heap "longer in place" heap/resize.c
+	[[	if (a64_load_relaxed(cursor) == span + n) /* M2 */]]
+	[[	if (0) /* M2 */]])
+stoa_model_mistake(split-head-first heap "shorter in place" heap/resize.c
+	[[	a64_store_release(stoai_span_at(seg, span + n), /* S1 */
+		stoai_span_word(STOAI_SPAN_LARGE,
+			STOAI_SPAN_PUBLISHED | stoai_span_owned(slot), k));
+	STOA_VERIFY(head_change(seg, span, word, n)); /* S2 */
+]] [[	STOA_VERIFY(head_change(seg, span, word, n)); /* S2 */
+	a64_store_release(stoai_span_at(seg, span + n), /* S1 */
+		stoai_span_word(STOAI_SPAN_LARGE,
+			STOAI_SPAN_PUBLISHED | stoai_span_owned(slot), k));
+]])
+
 # ---- attaching ----
 
 stoa_model_mistake(recovery-without-byte attach "two recover"
@@ -162,3 +216,88 @@ stoa_model_mistake(death-without-byte attach "recover" segment/liveness.c
 	[[	if (!stoai_owner_byte_take(seg, slot)) {
 		token]] [[	if (stoai_owner_byte_take(seg, slot) <= 0) {
 		token]])
+
+# ---- owed wake-ups ----
+
+stoa_model_mistake(sleepers-not-set-again semaphore "two wait" sync/semaphore.c
+	[[how & STOAI_LOOK_SLEPT ? SLEEPERS : 0;]] [[0;]])
+stoa_model_mistake(not-handed-on semaphore "one posts twice" sync/semaphore.c
+	[[			if (slept && (w - 1) & ~SLEEPERS)
+				stoai_wake_at(
+					seat->seg, stoai_off(seat->seg, s), 1);
+]] "")
+stoa_model_mistake(waiter-owes-nothing semaphore "two wait" sync/wait.c
+	[[	stoai_owe(seat, stoai_off(seat->seg, word));
+]] "")
+stoa_model_mistake(poster-owes-nothing semaphore "two wait" sync/semaphore.c
+	[[		if (w & SLEEPERS)
+			stoai_owe(seat, off);
+]] "")
+stoa_model_mistake(owed-not-replayed semaphore "one sweeps" sync/recover.c
+	[[	replay(seg, &dead->waiting);
+]] "")
+stoa_model_mistake(takers-not-set-again event "two take" sync/event.c
+	[[how & STOAI_LOOK_SLEPT ? TAKERS : 0;]] [[0;]])
+stoa_model_mistake(set-wakes-one event "two wait, one sets" sync/event.c
+	[[w & WAITERS ? UINT32_MAX : 1);]] [[1);]])
+stoa_model_mistake(sets-not-counted event "sets and resets" sync/event.c
+	[[		if (w & SET || (w ^ key) & COUNT)]]
+	[[		if (w & SET)]])
+stoa_model_mistake(latch-wakes-one event "a latch: two wait" sync/latch.c
+	[[		stoai_wake_at(seat->seg, off, UINT32_MAX);]]
+	[[		stoai_wake_at(seat->seg, off, 1);]])
+stoa_model_mistake(key-taken-late event "an event count" sync/eventcount.c
+	[[	rc = stoai_look_until(
+]] [[	key = a32_fetch_or_seq_cst(&e->word_, 1) | 1;
+	rc = stoai_look_until(
+]])
+
+# ---- rolls ----
+
+stoa_model_mistake(lanes-looked-at-once permits "two take one" sync/permits.c
+	[[			seen = a32_fetch_or_seq_cst(&p->seq_, 1) | 1;
+			got = take_free(seat, p, entry, &sum);
+]] [[			seen = a32_fetch_or_seq_cst(&p->seq_, 1) | 1;
+]])
+stoa_model_mistake(summed-without-lock permits "two take one" sync/permits.c
+	[[		got = take_free(seat, p, entry, &sum);
+		if (!got && deadline]] [[		stoai_unlock(seat, &p->lock_);
+		got = take_free(seat, p, entry, &sum);
+		if (stoai_roll_lock(seat, &p->lock_))
+			return -1;
+		if (!got && deadline]])
+stoa_model_mistake(unlisted-before-notify permits "one keeps it" sync/permits.c
+	[[	stoai_notify(seat, &p->seq_, false);
+	if (!stoai_roll_count(*entry))
+		stoai_roll_drop(seat, entry);
+	return]] [[	if (!stoai_roll_count(*entry))
+		stoai_roll_drop(seat, entry);
+	stoai_notify(seat, &p->seq_, false);
+	return]])
+stoa_model_mistake(entry-cleared-silently permits "one keeps it" sync/recover.c
+	[[	(void)stoai_os_futex_wake(sleepers, UINT32_MAX);
+	a64_exchange_seq_cst(entry, 0);
+	(void)stoai_os_futex_wake(sleepers, UINT32_MAX);
+]] [[	(void)sleepers;
+	a64_exchange_seq_cst(entry, 0);
+]])
+stoa_model_mistake(slot-not-marked permits "two take one" sync/permits.c
+	[[	stoai_roll_mark(seat, p->holders_);
+]] "")
+stoa_model_mistake(phase-not-told barrier "two members" sync/barrier.c
+	[[	if (moved > 0)
+]] [[	if (moved > 1)
+]])
+stoa_model_mistake(leaves-owing-nothing barrier "one leaves" sync/barrier.c
+	[[	stoai_owe(seat, stoai_off(seat->seg, &b->phase_));
+	stoai_roll_drop]] [[	stoai_roll_drop]])
+stoa_model_mistake(mark-not-taken-back barrier "one gives up" sync/barrier.c
+	[[		if (moved <= 0 && rc) /* gave up: not there any more */
+			stoai_roll_set(entry, held_of(seat, b), 0);
+]] "")
+stoa_model_mistake(dead-not-missed barrier "two members" sync/roll.c
+	[[		!stoai_token_dead(a32_load_acquire(stoai_token_at(seg, slot))))
+		return 0;
+]] [[		seg)
+		return 0;
+]])

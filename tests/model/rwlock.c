@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * The reader/writer lock: sync/lock.c over the word. Readers exclude writers, each
+ * The reader/writer lock: sync/rwlock.c over the word. Readers exclude writers, each
  * in its own lane's entry; a writer that waits for readers is told when they
  * leave, and finds out when they died; seq_ is odd exactly while a writer is in.
  */

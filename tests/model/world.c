@@ -29,7 +29,8 @@ enum {
 	META_OFF = TABLE_OFF + 64,
 	HEAP_OFF = 6144,
 	SPANS = (WORLD_SIZE - HEAP_OFF) >> WORLD_SPAN_SHIFT,
-	LOG_USED = 96 /* bytes of a lane's log that any subject fills */
+	LOG_USED = 96, /* bytes of a lane's log that any subject fills */
+	BRIEFLY_NS = 30 * 1000 * 1000 /* less than any other tick */
 };
 
 struct process world_process[MODEL_THREADS + 1];
@@ -73,6 +74,15 @@ world_ok(int rc)
 				    : "a call failed that must not");
 }
 
+/* Readers beside each other, and beside one that is upgradable. */
+static bool
+excludes(enum stoai_lock_mode a, enum stoai_lock_mode b)
+{
+	return (a != STOAI_MODE_SHARED && b != STOAI_MODE_SHARED) ||
+	       (a != STOAI_MODE_SHARED && a != STOAI_MODE_UPGRADABLE) ||
+	       (b != STOAI_MODE_SHARED && b != STOAI_MODE_UPGRADABLE);
+}
+
 void
 world_enter(enum stoai_lock_mode mode)
 {
@@ -80,8 +90,8 @@ world_enter(enum stoai_lock_mode mode)
 
 	for (unsigned i = 0; i < WORLD_SLOTS; i++)
 		if (world_notes.inside[i] &&
-			(mode != STOAI_MODE_SHARED ||
-				world_notes.inside[i] != STOAI_MODE_SHARED))
+			excludes(mode,
+				(enum stoai_lock_mode)world_notes.inside[i]))
 			model_wrong("two are inside that exclude each other");
 	*me = mode;
 	model_point(MODEL_CHANGE, me, sizeof *me);
@@ -175,11 +185,62 @@ world_idle(void)
 	return NULL;
 }
 
+/* Does a dead slot name the place, as what it waits at or as an entry? */
+static bool
+owed(const stoa_segment *seg, uint64_t off)
+{
+	for (unsigned i = 0; i < threads; i++) {
+		const struct stoai_lane *lane = stoai_lane_at(seg, i);
+
+		if (!unburied(i))
+			continue;
+		if (stoai_held_off(stoai_slot_at(seg, i)->waiting) == off)
+			return true;
+		for (unsigned k = 0; k < STOAI_HELD_MAX; k++)
+			if (stoai_held_off(lane->held[k]) == off)
+				return true;
+	}
+	return false;
+}
+
+/* Who has seen that one is dying looks again by itself: sync/wait.c. */
+static bool
+sleeps_briefly(unsigned t)
+{
+	return model_deaths() && kernel_sleeps_for(t) < BRIEFLY_NS;
+}
+
+const char *
+world_idle_at(const uint32_t *word, bool there)
+{
+	const stoa_segment *seg = &world_process[0].seg;
+	unsigned here = 0, briefly = 0, elsewhere = 0;
+
+	for (unsigned t = 0; t < threads; t++)
+		if (model_state_of(t) != MODEL_ASLEEP)
+			continue;
+		else if (!model_sleeps_on(t, word))
+			elsewhere++;
+		else if (sleeps_briefly(t))
+			briefly++;
+		else
+			here++;
+	if (!there && !elsewhere && world_buried())
+		return model_over;
+	if (there && here && !owed(seg, stoai_off(seg, word)))
+		return "a wake-up is lost: what they sleep for is there, and "
+		       "nobody owes it";
+	return briefly && !here && !elsewhere ? NULL : world_idle();
+}
+
 static const char *
 slot_end(const stoa_segment *seg, uint32_t slot)
 {
 	const struct stoai_lane *lane = stoai_lane_at(seg, slot);
 
+	/* rightly: the subject said so */
+	if (model_state_of(kernel_owner(slot)) == MODEL_ASLEEP)
+		return NULL;
 	if (unburied(slot))
 		return "a dead slot was not recovered";
 	if (stoai_token_dead(*stoai_token_at(seg, slot)))
@@ -246,6 +307,7 @@ process_begin(unsigned p)
 	memset(it, 0, sizeof *it);
 	seg->base = segment;
 	seg->size = WORLD_SIZE;
+	seg->room = WORLD_SIZE;
 	seg->heap_off = HEAP_OFF;
 	seg->committed = ((struct stoai_header *)(void *)segment)->committed;
 	seg->span_shift = WORLD_SPAN_SHIFT;
@@ -368,6 +430,24 @@ stoai_committed(stoa_segment *seg)
 void
 stoai_registry_process_check(void)
 {
+}
+
+void
+stoai_registry_lock(void)
+{
+}
+
+void
+stoai_registry_unlock(void)
+{
+}
+
+/* Every thread has a seat in the only segment before it is asked for. */
+stoa_segment *
+stoai_registry_at(const void *address)
+{
+	(void)address;
+	return NULL;
 }
 
 void

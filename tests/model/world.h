@@ -77,6 +77,12 @@ bool world_buried(void);
 /* No thread can go on without a tick: rightly? */
 const char *world_idle(void);
 /*
+ * The same where they sleep at a word for something that may never come. there: it has
+ * come, so a dead one must owe the wake-up, but to those who know that one is dying and
+ * look again soon. Not there: they rightly sleep.
+ */
+const char *world_idle_at(const uint32_t *word, bool there);
+/*
  * All have ended: recovers whoever nobody has recovered. Then nothing is left of
  * the dead, and nothing was quarantined.
  */
@@ -89,5 +95,9 @@ void kernel_begin(unsigned flags);
 char *kernel_window(unsigned process, uint32_t slot);
 /* The process that has the slot's owner byte, or MODEL_NOBODY. */
 unsigned kernel_owner(uint32_t slot);
+/* What the word said when that thread fell asleep on it. */
+uint32_t kernel_slept_on(unsigned thread);
+/* ns until its time-out */
+uint64_t kernel_sleeps_for(unsigned thread);
 
 #endif

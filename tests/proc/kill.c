@@ -96,17 +96,11 @@ static int
 hold_and_linger(struct peer *me, void *user)
 {
 	stoa_segment *own = segment_open();
-	const pid_t self = getpid();
 	const pair *q = NULL;
 
 	(void)user;
 	MUST(own && !stoa_object_open(own, "pair", pair, &q));
-	if (!fork()) {
-		while (getppid() == self)
-			ms_sleep(1);
-		ms_sleep(LINGER_MS);
-		_exit(0);
-	}
+	linger(LINGER_MS);
 	STOA_TX(tx, own, &q->lock, &q->mutex);
 	STOA_ADD(tx, q->a, 1);
 	MUST(!stoa_tx_error(tx));

@@ -4,9 +4,8 @@
  * tid 1 in its own. Neither may be taken for the other, alive or dead. Skipped
  * where making a namespace is not allowed.
  */
-#include "proc.h"
+#include "namespace.h"
 #include "segment/seat.h"
-#include <sched.h>
 
 enum {
 	ATTACHES = 60
@@ -17,41 +16,6 @@ typedef struct box {
 	uint64_t value, attached;
 } box;
 STOA_TYPE(box, lock, value, attached);
-
-struct part {
-	int (*body)(struct peer *me);
-};
-
-/* body in a fresh namespace, as its pid 1; this process waits for it. */
-static int
-in_namespace(struct peer *me, void *user)
-{
-	struct part *part = user;
-	int status = -1;
-	pid_t pid;
-
-	if (unshare(CLONE_NEWPID))
-		return 77;
-	pid = fork();
-	if (!pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		MUST(getpid() == 1);
-		_exit(part->body(me));
-	}
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
-static bool
-namespaces_allowed(void)
-{
-	int status = -1;
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(unshare(CLONE_NEWPID) != 0);
-	return waitpid(pid, &status, 0) == pid && !status;
-}
 
 static const box *
 open_box(stoa_segment **seg)

@@ -47,12 +47,18 @@ must_failed(const char *what, const char *file, int line)
 #define MUST(x) ((x) ? (void)0 : must_failed(#x, __FILE__, __LINE__))
 
 static inline uint64_t
-ms_now(void)
+us_now(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static inline uint64_t
+ms_now(void)
+{
+	return us_now() / 1000;
 }
 
 static inline void
@@ -62,6 +68,24 @@ ms_sleep(unsigned ms)
 
 	while (nanosleep(&t, &t) && errno == EINTR)
 		;
+}
+
+/*
+ * Leaves a child behind that shares the open file descriptions of this process, and so
+ * keeps its owner bytes, until so long after its death. By _Fork, whose children run no
+ * handlers: the library's would give the child descriptions of its own.
+ */
+static inline void
+linger(unsigned ms)
+{
+	const pid_t self = getpid();
+
+	if (_Fork())
+		return;
+	while (getppid() == self)
+		ms_sleep(1);
+	ms_sleep(ms);
+	_exit(0);
 }
 
 /* A child that runs body(me, user) and exits with its result. */

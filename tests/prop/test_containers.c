@@ -841,15 +841,20 @@ reader(void *path)
 static void
 test_torn(void **state)
 {
-	char *directory = scene_directory(false);
-	char *path = (char *)(uintptr_t)scene_path(directory, "torn");
+	char *directory, *path;
 	stoa_segment *seg;
 	const page *p;
 	uint32_t n = 1;
 	siginfo_t ended = {0};
-	int pid = scene_fork(reader, path);
+	int pid;
 
 	(void)state;
+	if (scene_valgrind_cannot("torn reads",
+		    "a read takes longer there than the writer rests"))
+		skip();
+	directory = scene_directory(false);
+	path = (char *)(uintptr_t)scene_path(directory, "torn");
+	pid = scene_fork(reader, path);
 	assert_int_equal(
 		stoa_segment_open(path, STOA_CREATE | STOA_FILE, NULL, &seg),
 		0);

@@ -354,7 +354,8 @@ def run_all(bugs, jobs):
 
 def main():
     parser = argparse.ArgumentParser(description="Seeded bugs; see README.md.")
-    parser.add_argument("-j", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument("-j", type=int, default=(os.cpu_count() or 1) + 1,
+                        help="at a time; most wait more than they compute")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--update", action="store_true")

@@ -34,7 +34,7 @@ check_rest(stoa_segment *seg, const world *w)
 	check_ring(tx, w);
 	for (stoa_object it = stoa_object_begin(tx); stoa_object_next(&it);)
 		if (!strncmp(it.name, "thing", 5))
-			check_thing(tx, it.data);
+			check_things(tx, &it);
 	for (int i = 0; i < OWNERS; i++)
 		if (stoa_owner_alive(tx, w->owner[i]))
 			broken("owner %d is dead and alive", i);

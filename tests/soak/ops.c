@@ -504,32 +504,45 @@ op_consume(struct actor *me)
 /* ---- named objects ---- */
 
 static int
-op_thing(struct actor *me)
+fill_thing(stoa_tx *tx, void *element, uint64_t index, void *user)
 {
-	const uint64_t id = below(me, THINGS);
-	char name[32];
-	thing *fresh;
+	const uint64_t id = *(const uint64_t *)user;
+	thing *fresh = element;
 
-	snprintf(name, sizeof name, "thing %" PRIu64, id);
-	STOA_TX(tx, me->seg);
-	const thing *t = stoa_object_find(tx, name, thing);
-
-	if (t) {
-		if (t->id != id)
-			broken("W9: %s is %" PRIu64, name, t->id);
-		check_thing(tx, t);
-		if (!stoa_object_destroy(tx, name) && !stoa_tx_error(tx))
-			broken("W9: %s is there and is not", name);
-		return end_tx(me, tx);
-	}
-	if (stoa_tx_error(tx))
-		return stoa_tx_error(tx);
-	fresh = stoa_object_create(tx, name, thing);
 	fresh->id = id;
 	stoa_str_printf(
 		tx, &fresh->note, "this is the thing of number %" PRIu64, id);
-	for (uint32_t n = below(me, 20); n; n--)
+	for (uint64_t n = (id + index) % 20; n; n--)
 		numbers_push(tx, &fresh->list, id);
+	return 0;
+}
+
+/* An array of one to three; destroyed by its name, or by its address. */
+static int
+op_thing(struct actor *me)
+{
+	uint64_t id = below(me, THINGS), count;
+	char name[32];
+
+	snprintf(name, sizeof name, "thing %" PRIu64, id);
+	STOA_TX(tx, me->seg);
+	const thing *t = stoa_object_find_array(tx, name, thing, &count);
+
+	if (!t && !stoa_tx_error(tx))
+		(void)stoa_object_create_with(tx, name, thing,
+			STOA_OBJECT_OPTIONS(.count = id % 3 + 1,
+				.init = fill_thing, .user = &id));
+	if (!t)
+		return end_tx(me, tx);
+	if (t->id != id || count != id % 3 + 1)
+		broken("W9: %s is %" PRIu64 ", %" PRIu64 " of it", name, t->id,
+			count);
+	for (uint64_t i = 0; i < count; i++)
+		check_thing(tx, &t[i]);
+	if (below(me, 2))
+		stoa_delete(tx, thing, t);
+	else if (!stoa_object_destroy(tx, name) && !stoa_tx_error(tx))
+		broken("W9: %s is there and is not", name);
 	return end_tx(me, tx);
 }
 
@@ -539,7 +552,7 @@ op_things_read(struct actor *me)
 	STOA_READ(rd, me->seg);
 	for (stoa_object it = stoa_object_begin(rd); stoa_object_next(&it);)
 		if (!strncmp(it.name, "thing", 5))
-			check_thing(rd, it.data);
+			check_things(rd, &it);
 	return stoa_tx_error(rd);
 }
 

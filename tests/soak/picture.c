@@ -5,34 +5,8 @@
  * without a lock, so it shows what those see who are stuck.
  */
 #include "segment/seat.h"
+#include "slots.h"
 #include "soak.h"
-
-static void
-show_slot(const stoa_segment *seg, uint32_t i)
-{
-	const struct stoai_slot *s = stoai_slot_at(seg, i);
-	const struct stoai_lane *lane = stoai_lane_at(seg, i);
-
-	if (s->state == STOAI_SLOT_FREE &&
-		(!s->paged || !*stoai_token_at(seg, i)))
-		return;
-	fprintf(stderr,
-		"  slot %3u: state %u generation %u token %08x tid %u tries %u "
-		"step %08x place %016" PRIx64 " commits %u waiting %" PRIx64
-		" woken %" PRIx64 " freeing %" PRIx64 " lane %u cursor %" PRIx64
-		" done %" PRIx64 " held",
-		i, s->state, s->generation, *stoai_token_at(seg, i), s->tid,
-		s->tries, s->step, s->progress, s->commits, s->waiting,
-		s->woken, s->freeing, lane->state, lane->cursor, lane->done);
-	for (int k = 0; k < STOAI_HELD_MAX; k++)
-		if (lane->held[k])
-			fprintf(stderr, " %" PRIx64 "(%08x)", lane->held[k],
-				*(const uint32_t *)(const void
-						*)(seg->base +
-						   (lane->held[k] &
-							   ~UINT64_C(7))));
-	fprintf(stderr, "\n");
-}
 
 static void
 show_actors(void)
@@ -69,6 +43,5 @@ picture(void)
 		"  flags %x recovered %" PRIu64 " committed %" PRIx64 "\n",
 		stoai_header(seg)->flags, stoai_header(seg)->recovered,
 		stoai_header(seg)->committed);
-	for (uint32_t i = 0; i < seg->slot_count; i++)
-		show_slot(seg, i);
+	show_slots(seg);
 }

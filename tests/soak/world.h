@@ -244,6 +244,15 @@ check_thing(const stoa_tx *rd, const thing *t)
 }
 
 static inline void
+check_things(const stoa_tx *rd, const stoa_object *it)
+{
+	const thing *t = it->data;
+
+	for (uint64_t i = 0; i < it->count; i++)
+		check_thing(rd, &t[i]);
+}
+
+static inline void
 check_accounts(const stoa_tx *rd, const world *w)
 {
 	int64_t sum = 0, moves = 0;

@@ -26,8 +26,9 @@ byte deaths;
 
 #define LINK(p, s) linked[(p) * N + (s)]
 
-inline wake_if(i, cond) {
-	if :: (cond) -> asleep[i] = 0 :: else fi
+/* of its own name: arguments are put in as text, and cond may name an i */
+inline wake_if(sleeper, cond) {
+	if :: (cond) -> asleep[sleeper] = 0 :: else fi
 }
 
 inline wake_all_word() {

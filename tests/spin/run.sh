@@ -6,21 +6,38 @@
 #	run.sh [--deep]
 #
 # Prints `ok spin/NAME (states, s)` or `FAILED spin/NAME: why`.  --deep: bounds
-# that take minutes too.  At most 2 GB of memory.
+# that take minutes too.  At most 2 GB of memory each, one a processor.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 if ! command -v spin > /dev/null; then
 	echo "FAILED spin: spin is not installed (script/bootstrap)"
 	exit 1
 fi
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-failed=0
+all=$(mktemp -d)
+trap 'rm -rf "$all"' EXIT
+at_once=$(nproc)
+[ "$at_once" -lt 4 ] || at_once=4 # of 2 GB each
+begun=0
 
 bad() # name: why
 {
 	echo "FAILED spin/$1"
-	failed=1
+	: > "$all/failed"
+}
+
+# Some at once, each in a directory of its own.
+begin() # command...
+{
+	local work=$all/$begun
+	begun=$((begun + 1))
+	while [ "$(jobs -rp | wc -l)" -ge "$at_once" ]; do
+		wait -n || true
+	done
+	mkdir "$work"
+	{
+		"$@" || bad "$*: status $?"
+		rm -rf "$work"
+	} &
 }
 
 # Makes and runs the verifier of a model; its report is in $work/report.
@@ -37,7 +54,7 @@ verify() # model definition...
 	cd "$work"
 	rm -f pan pan.* report ./*.trail
 	spin -a "$@" "$here/$model.pml" > report 2>&1 || return 1
-	cc $optimise -w -DCOLLAPSE -DMEMLIM=2000 "${how[@]}" -o pan pan.c || return 1
+	cc "$optimise" -w -DCOLLAPSE -DMEMLIM=2000 "${how[@]}" -o pan pan.c || return 1
 	./pan "${search[@]}" -m1000000 > report 2>&1 || return 1
 	grep -q 'errors: ' report
 }
@@ -53,7 +70,7 @@ complete()
 		"$work/report"
 }
 
-holds() # name model definition...
+it_holds() # name model definition...
 {
 	local name=$1 began=$SECONDS optimise=-O1
 	shift
@@ -65,7 +82,7 @@ holds() # name model definition...
 	fi
 }
 
-broken() # model definition...
+it_is_caught() # model definition...
 {
 	local name=$1 definition began=$SECONDS optimise=-O0 # found soon
 	for definition in "${@:2}"; do
@@ -76,6 +93,16 @@ broken() # model definition...
 	else
 		bad "$name: it was not found"
 	fi
+}
+
+holds()
+{
+	begin it_holds "$@"
+}
+
+broken()
+{
+	begin it_is_caught "$@"
 }
 
 holds lock lock
@@ -104,9 +131,51 @@ for mistake in BIT_LATE BITS_FIRST; do
 	broken rwlock -D$mistake -DWRITES=2
 done
 
+holds semaphore semaphore
+holds semaphore-late semaphore -DDEATHS=0 -DLATE=true
+for mistake in NOT_OWED NO_REPLAY; do
+	broken semaphore -D$mistake
+done
+for mistake in WAKE_FIRST SLEPT_FORGOTTEN NOT_HANDED_ON LEFT_SILENTLY; do
+	broken semaphore -D$mistake -DLATE=true -DDEATHS=0
+done
+
+holds event event
+holds event-reset event -DRESET -DDEATHS=0
+for mistake in NOT_OWED NO_REPLAY; do
+	broken event -D$mistake
+done
+broken event -DSLEPT_FORGOTTEN -DDEATHS=0
+for mistake in ONE_WOKEN NOT_COUNTED; do
+	broken event -D$mistake -DRESET -DDEATHS=0
+done
+
+holds permits permits
+for mistake in GIVEN_LATE ONE_LOOK UNLOCKED; do
+	broken permits -D$mistake -DDEATHS=0
+done
+broken permits -DNO_WATCH
+
+holds barrier barrier -DDEATHS=0
+holds barrier-death barrier -DLEAVER
+for mistake in NOT_OWED NO_WAKE NO_WATCH; do
+	broken barrier -D$mistake -DLEAVER
+done
+
+holds upgrade upgrade
+for mistake in DOOR_OPEN DOOR_SILENT LET_GO NOT_TOLD; do
+	broken upgrade -D$mistake -DDEATHS=0
+done
+
 if [ "${1-}" = --deep ]; then
 	holds lock-deep lock -DTHREADS=3 -DDEATHS=2
 	holds condition-deep condition
 	holds rwlock-deep rwlock -DWRITES=2
+	holds semaphore-deep semaphore -DLATE=true -DDEATHS=2
+	holds permits-deep permits -DTHREE
+	holds barrier-deep barrier
+	holds upgrade-deep upgrade -DREADERS -DDEATHS=0
+	holds event-deep event -DRESET
 fi
-exit $failed
+wait
+[ ! -e "$all/failed" ]

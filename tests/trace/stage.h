@@ -83,7 +83,7 @@ struct play { /* one stage; every actor has a copy */
 	char path[PATH_MAX]; /* of the segment's file */
 	int shared;          /* that file, open in the process that directs */
 	/* in the process that has it open */
-	stoa_segment *seg;
+	stoa_segment *seg, *other;
 	const stage *d;
 	stoa_tx *tx;     /* open over the call */
 	struct peer *me; /* to whoever told us to act */

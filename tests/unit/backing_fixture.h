@@ -19,10 +19,9 @@
 #include <cmocka.h> /* wants the ones above */
 
 #include "base/base.h"
-#include "fault.h"
 #include "os/os.h"
 #include "region/backing.h"
-#include "scene.h"
+#include "room.h"
 
 enum {
 	SECONDS = 55,
@@ -32,48 +31,13 @@ enum {
 };
 
 static const char content[] = "all that a segment needs";
-static char *room;
-static int fds_before;
 static bool no_unnamed; /* the way of making that is tried now */
 
 static inline int
 room_open(void **state)
 {
-	(void)state;
-	room = scene_directory(false);
-	fds_before = scene_fds();
 	no_unnamed = false;
-	return 0;
-}
-
-static inline int
-room_close(void **state)
-{
-	int fds = scene_fds();
-
-	(void)state;
-	fault_stop();
-	scene_remove(room);
-	if (fds != fds_before)
-		(void)fprintf(
-			stderr, "%d descriptors, %d before\n", fds, fds_before);
-	return fds == fds_before ? 0 : -1;
-}
-
-static inline const char *
-in_room(const char *name)
-{
-	return scene_path(room, name);
-}
-
-static inline bool
-text_has(const char *words)
-{
-	if (strstr(stoa_error_text(), words))
-		return true;
-	(void)fprintf(
-		stderr, "'%s' is not in '%s'\n", words, stoa_error_text());
-	return false;
+	return room_make(state);
 }
 
 static inline void
@@ -110,7 +74,7 @@ make_named(const char *path, uint32_t mode)
 			   (ssize_t)sizeof content)
 		rc = -EIO;
 	if (!rc)
-		rc = stoai_backing_publish(&b, mode);
+		rc = stoai_backing_publish(&b, mode, 0, 0);
 	stoai_backing_close(&b);
 	return rc;
 }

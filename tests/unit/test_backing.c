@@ -30,7 +30,7 @@ create_and_publish(void)
 	assert_int_equal(access(path, F_OK), -1);
 	assert_int_equal(stoai_backing_current(&b), -ESTALE);
 	assert_int_equal(stoai_backing_allocate(&b, 0, MIB), 0);
-	assert_int_equal(stoai_backing_publish(&b, 0604), 0);
+	assert_int_equal(stoai_backing_publish(&b, 0604, 0, 0), 0);
 	assert_string_equal(b.temporary, "");
 	assert_int_equal(scene_entries(room), 1);
 	assert_int_equal(lstat(path, &st), 0);
@@ -205,7 +205,7 @@ test_no_name(void **state)
 		stoai_backing_create(STOAI_BACKING_MEMFD, NULL, &b), 0);
 	assert_true(b.fd > 2 && b.inode && !b.path[0]);
 	assert_int_equal(stoai_backing_allocate(&b, 0, MIB), 0);
-	assert_int_equal(stoai_backing_publish(&b, 0640), 0);
+	assert_int_equal(stoai_backing_publish(&b, 0640, 0, 0), 0);
 	assert_int_equal(stoai_backing_current(&b), 0);
 	/* given: the same file, a description of our own, and his stays his */
 	assert_int_equal(stoai_backing_given(b.fd, false, &given), 0);
@@ -214,7 +214,7 @@ test_no_name(void **state)
 	assert_int_equal(stoai_os_lock_byte(b.fd, 1, STOAI_LOCK_EXCLUSIVE), 0);
 	assert_int_equal(
 		stoai_os_lock_byte(given.fd, 1, STOAI_LOCK_EXCLUSIVE), -EAGAIN);
-	assert_int_equal(stoai_backing_publish(&given, 0600), 0);
+	assert_int_equal(stoai_backing_publish(&given, 0600, 0, 0), 0);
 	{
 		struct stat st;
 
@@ -249,7 +249,7 @@ test_no_name(void **state)
 		stoai_backing_create(STOAI_BACKING_LOCAL, NULL, &b), 0);
 	assert_int_equal(b.fd, -1);
 	assert_int_equal(stoai_backing_allocate(&b, 0, MIB), 0);
-	assert_int_equal(stoai_backing_publish(&b, 0600), 0);
+	assert_int_equal(stoai_backing_publish(&b, 0600, 0, 0), 0);
 	assert_int_equal(stoai_backing_current(&b), 0);
 	stoai_backing_close(&b);
 	assert_int_equal(scene_fds(), before);
@@ -398,7 +398,7 @@ test_given_by_others(void **state)
 	}
 	assert_int_equal(
 		stoai_backing_create(STOAI_BACKING_MEMFD, NULL, &b), 0);
-	assert_int_equal(stoai_backing_publish(&b, 0644), 0);
+	assert_int_equal(stoai_backing_publish(&b, 0644, 0, 0), 0);
 	assert_int_equal(scene_child(given_by_root, &b.fd), 0);
 	stoai_backing_close(&b);
 }
@@ -446,7 +446,7 @@ fill_tmpfs(void *arg)
 	for (off_t i = 0; i < 512 * KIB; i += 4 * KIB)
 		must(pwrite(b.fd, &byte, 1, i) == 1);
 	must(!stoai_backing_allocate(&b, 0, 768 * KIB));
-	must(!stoai_backing_publish(&b, 0600));
+	must(!stoai_backing_publish(&b, 0600, 0, 0));
 	/* and the next one gets an error, not half a file */
 	must(make_named(in_room("m"), 0600) == 0);
 	must(stoai_backing_allocate(&b, 0, 1020 * KIB) == 0);

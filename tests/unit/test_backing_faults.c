@@ -94,7 +94,7 @@ fail_memfd(void)
 	if (!rc)
 		rc = stoai_backing_given(b.fd, false, &given);
 	if (!rc)
-		rc = stoai_backing_publish(&b, 0640);
+		rc = stoai_backing_publish(&b, 0640, 0, 0);
 	stoai_backing_close(&given);
 	stoai_backing_close(&b);
 	return rc;
@@ -287,7 +287,7 @@ test_only_rubbish_is_removed(void **state)
 	assert_int_equal(make_named(in_room("n"), 0600), 0);
 	assert_int_equal(scene_entries(room), count + 2);
 	assert_int_equal(access(in_room(RUBBISH), F_OK), -1);
-	assert_int_equal(stoai_backing_publish(&alive, 0600), 0);
+	assert_int_equal(stoai_backing_publish(&alive, 0600, 0, 0), 0);
 	assert_int_equal(stoai_backing_current(&alive), 0);
 	stoai_backing_close(&alive);
 	assert_int_equal(scene_entries(room), count + 2);

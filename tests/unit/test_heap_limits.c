@@ -140,28 +140,32 @@ trims(void **state)
 	uint64_t a = fixture_alloc(f, 0, 256 * KIB),
 		 b = fixture_alloc(f, 0, 64);
 	uint64_t c = fixture_alloc(f, 0, 256 * KIB), off;
+	uint64_t gap = fixture_alloc(f, 0, 29 * 16 * KIB);
 	struct stat st;
 	uint64_t blocks;
 
 	(void)state;
+	(void)fixture_alloc(f, 0, 32 * KIB); /* keeps the end where it is */
 	stoai_heap_publish(seat, b);
+	assert_int_equal(stoai_heap_free(seat, gap), 0);
 	memset(stoai_at(&f->seg, a), 1, 256 * KIB);
 	assert_int_equal(stoai_heap_free(seat, a), 0);
 	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
 	blocks = (uint64_t)st.st_blocks;
-	assert_int_equal(stoai_heap_trim(seat), MIB - 17 * 16384);
+	assert_int_equal(stoai_heap_trim(seat), 45 * 16384);
 	assert_int_equal(table_of(f)[0], free_word(16) | STOAI_SPAN_PUNCHED);
-	assert_int_equal(table_of(f)[33], free_word(31) | STOAI_SPAN_PUNCHED);
+	assert_int_equal(table_of(f)[33], free_word(29) | STOAI_SPAN_PUNCHED);
 	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
-	assert_int_equal((uint64_t)st.st_blocks, blocks - 47 * 32);
+	assert_int_equal((uint64_t)st.st_blocks, blocks - 45 * 32);
 	assert_int_equal(stoai_heap_trim(seat), 0);
 	fixture_check(f, __LINE__);
 	/* asked for again; joined only when nothing else will do */
 	assert_int_equal(stoai_heap_free(seat, c), 0);
+	stoai_header(&f->seg)->cursor = 33;
 	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), 0);
 	assert_int_equal(span_of(f, off), 33);
 	assert_int_equal(table_of(f)[33], large_word(0, 16));
-	assert_int_equal(table_of(f)[49], free_word(15) | STOAI_SPAN_PUNCHED);
+	assert_int_equal(table_of(f)[49], free_word(13) | STOAI_SPAN_PUNCHED);
 	assert_int_equal(stoai_heap_free(seat, off), 0);
 	assert_int_equal(stoai_heap_alloc(seat, 272 * KIB, 16, &off), 0);
 	assert_int_equal(span_of(f, off), 17);
@@ -169,8 +173,51 @@ trims(void **state)
 	assert_int_equal(stoai_heap_free(seat, off), 0);
 	assert_int_equal(stoai_heap_alloc(seat, 600 * KIB, 16, &off), 0);
 	assert_int_equal(table_of(f)[17], large_word(0, 38));
-	assert_int_equal(table_of(f)[55], free_word(9) | STOAI_SPAN_PUNCHED);
+	assert_int_equal(table_of(f)[55], free_word(7) | STOAI_SPAN_PUNCHED);
 	memset(stoai_at(&f->seg, off), 1, 600 * KIB);
+}
+
+/* The last run goes whole: the heap is shorter, also for who has it open. */
+static void
+trim_shortens(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 256 * KIB), off;
+
+	(void)state;
+	(void)fixture_alloc(f, 0, 600 * KIB);
+	stoai_header(&f->seg)->cursor = 54;
+	assert_int_equal(stoai_heap_trim(seat), 10 * 16384);
+	assert_int_equal(stoai_span_count(&f->seg), 54);
+	fixture_check(f, __LINE__);
+	/* longer again, and in the same place */
+	assert_int_equal(stoai_heap_alloc(seat, 272 * KIB, 16, &off), 0);
+	assert_int_equal(span_of(f, off), 54);
+	memset(stoai_at(&f->seg, off), 1, 272 * KIB);
+	assert_int_equal(stoai_heap_free(seat, off), 0);
+	assert_int_equal(stoai_heap_free(seat, a), 0);
+	assert_true(stoai_heap_trim(seat) > 0);
+	assert_int_equal(stoai_span_count(&f->seg), 54);
+	fixture_check(f, __LINE__);
+}
+
+/* Whoever has it open read-only may be reading what was freed under him. */
+static void
+not_punched_under_readers(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	int reader = stoai_os_reopen(f->seg.fd, false);
+
+	(void)state;
+	(void)fixture_alloc(f, 0, 64);
+	assert_int_equal(stoai_os_lock_byte(
+				 reader, STOAI_READER_BYTE, STOAI_LOCK_SHARED),
+		0);
+	assert_int_equal(stoai_heap_trim(seat), 0);
+	assert_int_equal(stoai_span_count(&f->seg), 64);
+	assert_int_equal(stoai_os_close(reader), 0);
+	assert_int_equal(stoai_heap_trim(seat), MIB - 16384);
+	assert_int_equal(stoai_span_count(&f->seg), 1);
 }
 
 /* Who is killed between may not leave a run without pages that does not say so. */
@@ -199,9 +246,12 @@ punched_and_full(void **state)
 {
 	struct stoai_seat *seat = fixture_as(f, 0);
 	uint64_t a = fixture_alloc(f, 0, 256 * KIB), off;
+	uint64_t gap = fixture_alloc(f, 0, 46 * 16 * KIB);
 
 	(void)state;
-	assert_int_equal(stoai_heap_trim(seat), MIB - 256 * KIB);
+	(void)fixture_alloc(f, 0, 32 * KIB); /* keeps the end where it is */
+	assert_int_equal(stoai_heap_free(seat, gap), 0);
+	assert_int_equal(stoai_heap_trim(seat), 46 * 16384);
 	assert_int_equal(stoai_heap_free(seat, a), 0);
 	stoai_os_fault = full_system;
 	fail_allocate = 0;
@@ -363,7 +413,7 @@ buffer_is_whole(void **state)
 	assert_int_equal(g->seg.span_shift, 8);
 	assert_int_equal(stoai_span_count(&g->seg), 16);
 	g->seg.caller_memory = true;
-	assert_int_equal(stoai_heap_format(&g->seg, 4 * KIB), 0);
+	assert_int_equal(stoai_heap_format(&g->seg, 64 * KIB), 0);
 	assert_int_equal(stoai_span_count(&g->seg), 256);
 	assert_int_equal(table_of(g)[0], free_word(256));
 	assert_int_equal(stoai_heap_trim(fixture_as(g, 0)), 0);
@@ -424,6 +474,8 @@ main(void)
 		FILE_TEST(grows),
 		FILE_TEST(system_is_full),
 		FILE_TEST(trims),
+		FILE_TEST(trim_shortens),
+		FILE_TEST(not_punched_under_readers),
 		FILE_TEST(marked_before_punched),
 		FILE_TEST(punched_and_full),
 		MIB_TEST(empty_slabs_go_back),

@@ -113,10 +113,40 @@ damage_by_invariant(void **state)
 	e->type_id++;
 	assert_damaged("object I4: 'a' has no stored type");
 	e->type_id = was;
-	was = e->data;
-	e->data += 8; /* no block begins there */
-	assert_damaged("object I4: 'a' has no stored type, or no block");
-	e->data = was;
+	was = e->data_at;
+	e->data_at = 0;
+	assert_damaged("object E2: 'a' has 1 elements");
+	e->data_at = (uint32_t)was + 4; /* not aligned */
+	assert_damaged("object E2: 'a' has 1 elements");
+	e->data_at = (uint32_t)was + 4096;
+	assert_damaged("object I4: its elements at");
+	e->data_at = (uint32_t)was | STOAI_ARRAY; /* its name is no count */
+	assert_damaged("object ");
+	e->data_at = (uint32_t)was;
+	root->uniques = 1;
+	assert_damaged("0 are unique, should be 1");
+	root->uniques = 0;
+	assert_sound();
+}
+
+/* As many elements as an array says. */
+static void
+damage_of_counts(void **state)
+{
+	const quote *q = NULL;
+	uint64_t *count;
+
+	(void)state;
+	assert_int_equal(stoa_object_open_array(seg, "a", quote, 3, &q), 0);
+	count = (uint64_t *)(uintptr_t)q - 1;
+	assert_int_equal(*count, 3);
+	*count = 0;
+	assert_damaged("object E2: 'a' has 0 elements");
+	*count = UINT64_MAX / 2;
+	assert_damaged("object E2: 'a' has 9223372036854775807 elements");
+	*count = 5; /* more than the block holds */
+	assert_damaged("object I4: its elements at");
+	*count = 3;
 	assert_sound();
 }
 
@@ -472,6 +502,7 @@ main(int argc, char **argv)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(damage_by_invariant),
+		TEST(damage_of_counts),
 		TEST(damage_of_stored_types),
 		TEST(stored_type_with_too_many_targets),
 		TEST(type_text_is_bounded),

@@ -403,6 +403,9 @@ test_tid(void **state)
 		assert_true(tid[i] && tid[i] != real_tid());
 	}
 	assert_int_equal(scene_child(tid_in_child, &depth), 0);
+	if (scene_valgrind_cannot("remembered tid",
+		    "valgrind itself makes the call that is filtered"))
+		return;
 	rc = scene_child(tid_is_remembered, NULL);
 	if (rc == 1)
 		scene_skipped("remembered tid",
@@ -482,7 +485,7 @@ boot_id_replaced(void *arg)
 		0xcd, 0xef, 0xfe, 0xdc, 0xba, 0x98, 0x76, 0x54, 0x32, 0x10};
 	const char *path = arg;
 
-	if (!scene_own_mounts() || mount(path, BOOT_ID, NULL, MS_BIND, NULL))
+	if (!scene_own_mounts() || mount(path, BOOT_ID, "none", MS_BIND, NULL))
 		return 1;
 	for (size_t i = 0; i < STOAI_COUNT(boot_ids); i++) {
 		int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);

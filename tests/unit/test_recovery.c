@@ -597,18 +597,41 @@ signals_and_dies(struct stoai_seat *seat)
 }
 
 static void
-signal_of_the_dead_is_made(void **state)
+signals_by_hand_and_dies(struct stoai_seat *seat)
+{
+	(void)seat;
+	stoai_os_fault = die_at_wake;
+	must(!stoa_cond_signal(&at->changed));
+}
+
+static void
+wake_up_of_a_dead_one_is_made(void (*body)(struct stoai_seat *))
 {
 	struct sleeper s = {&at->changed.seq_, 0, 0, 0};
+	int rc;
 
-	(void)state;
 	at->changed.seq_ = 1; /* somebody sleeps there */
 	sleepers_start(&s, 1);
-	(void)victim(signals_and_dies);
-	assert_int_equal(at->changed.seq_ & 1, 0);
-	assert_int_equal(stoa_segment_recover(seg), 1);
+	(void)victim(body);
+	rc = stoa_segment_recover(seg);
 	sleepers_join(&s, 1);
+	assert_int_equal(at->changed.seq_ & 1, 0);
+	assert_int_equal(rc, 1);
 	all_is_well();
+}
+
+static void
+signal_of_the_dead_is_made(void **state)
+{
+	(void)state;
+	wake_up_of_a_dead_one_is_made(signals_and_dies);
+}
+
+static void
+raw_signal_of_the_dead_is_made(void **state)
+{
+	(void)state;
+	wake_up_of_a_dead_one_is_made(signals_by_hand_and_dies);
 }
 
 /* ---- slots ---- */
@@ -687,6 +710,7 @@ main(void)
 		ALL(dead_ones_lock_deleted),
 		ALL(wake_ups_are_replayed),
 		ALL(signal_of_the_dead_is_made),
+		ALL(raw_signal_of_the_dead_is_made),
 		ALL(slots_of_the_dead_are_taken),
 		ALL(memory_of_the_dead_is_found),
 	};

@@ -18,7 +18,12 @@
 #include "os/os.h"
 #include "segment/geometry.h"
 #include "segment/log.h"
+#include "segment_fixture.h"
 #include "stoa/stoa.h"
+
+#ifndef STOA_LIMIT_SHIFT
+ #define STOA_LIMIT_SHIFT 36 /* as the library; less for what has less room */
+#endif
 
 typedef struct big {
 	uint8_t bytes[100000];
@@ -29,25 +34,6 @@ typedef struct one {
 	uint64_t n;
 } one;
 STOA_TYPE(one, n);
-
-static char directory[] = "/dev/shm/stoa-test-XXXXXX";
-
-static int
-group_setup(void **state)
-{
-	(void)state;
-	return !mkdtemp(directory) || setenv("STOA_DIRECTORY", directory, 1);
-}
-
-static int
-group_teardown(void **state)
-{
-	char command[128];
-
-	(void)state;
-	snprintf(command, sizeof command, "rm -rf %s", directory);
-	return system(command);
-}
 
 static void
 add(stoa_segment *seg, uint64_t n, uint64_t want)
@@ -90,14 +76,81 @@ named(void **state)
 	assert_int_equal(stoa_segment_unlink("n", 0, NULL), 0);
 }
 
+/* Of either kind: made once, opened or made, opened; each wrong wish is refused. */
+static void
+each_way_to_open(void **state)
+{
+	char path[64];
+	const char *const name[] = {"ways", path};
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/ways", directory);
+	for (unsigned file = 0; file < 2; file++) {
+		const unsigned flags = file ? STOA_FILE : 0;
+		stoa_segment *seg = NULL, *moved;
+
+		for (unsigned way = 0; way < 3; way++) {
+			static const unsigned wish[] = {
+				0, STOA_RDONLY, STOA_PRIVATE};
+
+			assert_int_equal(stoa_segment_open(name[file],
+						 flags | wish[way], NULL, &seg),
+				-ENOENT);
+		}
+		assert_int_equal(
+			stoa_segment_open(name[file],
+				flags | STOA_CREATE | STOA_EXCL, NULL, &seg),
+			0);
+		add(seg, 1, 1);
+		moved = seg; /* a handle is a pointer */
+		seg = stoa_segment_close(moved);
+		assert_null(seg); /* and none is NULL */
+		assert_null(stoa_segment_close(seg));
+		assert_int_equal(
+			stoa_segment_open(name[file],
+				flags | STOA_CREATE | STOA_EXCL, NULL, &seg),
+			-EEXIST);
+		assert_null(seg);
+		for (unsigned create = 0; create < 2; create++) {
+			assert_int_equal(
+				stoa_segment_open(name[file],
+					create ? flags | STOA_CREATE : flags,
+					NULL, &seg),
+				0);
+			add(seg, 1, create + 2);
+			seg = stoa_segment_close(seg);
+		}
+		for (unsigned way = 0; way < 2; way++) {
+			assert_int_equal(stoa_segment_open(name[file],
+						 flags | (way ? STOA_PRIVATE
+							      : STOA_RDONLY),
+						 NULL, &seg),
+				0);
+			{
+				STOA_READ(rd, seg);
+				const one *o = stoa_object_find(rd, "one", one);
+
+				assert_non_null(o);
+				assert_int_equal(o->n, 3);
+				assert_int_equal(stoa_tx_error(rd), 0);
+			}
+			if (way)
+				add(seg, 1, 4); /* for itself alone */
+			seg = stoa_segment_close(seg);
+		}
+		assert_int_equal(
+			stoa_segment_unlink(name[file], flags, NULL), 0);
+	}
+}
+
 static void
 sizes(void **state)
 {
 	static const struct {
 		uint64_t size, limit;
 	} want[] = {{4096, 4096}, {65536, 65536}, {1 << 20, 1 << 20},
-		{1 << 20, UINT64_C(64) << 30}, {64 << 20, 0}, {0, 4096},
-		{0, 100000}};
+		{1 << 20, UINT64_C(1) << STOA_LIMIT_SHIFT}, {64 << 20, 0},
+		{0, 4096}, {0, 100000}};
 
 	(void)state;
 	for (size_t i = 0; i < STOAI_COUNT(want); i++) {
@@ -249,6 +302,7 @@ bad_options(void **state)
 		stoa_segment_options o;
 		char newer[8];
 	} large = {.newer = {1}};
+	_Alignas(64) static char small[4032];
 	stoa_segment_options none = {0};
 	char path[64];
 
@@ -273,6 +327,13 @@ bad_options(void **state)
 		stoa_segment_open("a/b", STOA_CREATE, NULL, &seg), -EINVAL);
 	assert_int_equal(
 		stoa_segment_open("..", STOA_CREATE, NULL, &seg), -EINVAL);
+	assert_int_equal(stoa_segment_open(NULL, STOA_CREATE,
+				 STOA_SEGMENT_OPTIONS(.buffer = small,
+					 .size = sizeof small),
+				 &seg),
+		-EINVAL);
+	assert_non_null(
+		strstr(stoa_error_text(), "is too small; 4096 is the least"));
 	assert_null(seg);
 	/* an empty file is nobody's segment, and says what to do */
 	snprintf(path, sizeof path, "%s/empty", directory);
@@ -474,6 +535,30 @@ clean_is_said_last(void **state)
 	assert_int_equal(stoa_segment_unlink(path, STOA_FILE, NULL), 0);
 }
 
+/* While it is open: everything is written, and nothing is said of its being whole. */
+static void
+flushed_while_open(void **state)
+{
+	char path[128];
+
+	(void)state;
+	assert_int_equal(stoa_segment_flush(NULL), -EINVAL);
+	snprintf(path, sizeof path, "%s/flush.stoa", directory);
+	assert_int_equal(stoa_segment_open(
+				 path, STOA_CREATE | STOA_FILE, NULL, &flushed),
+		0);
+	add(flushed, 1, 1);
+	syncs = 0;
+	stoai_os_fault = note_clean;
+	assert_int_equal(stoa_segment_flush(flushed), 0);
+	stoai_os_fault = NULL;
+	assert_int_equal(syncs, 1);
+	assert_int_equal(clean_at_sync[0], 0);
+	assert_int_equal(stoai_header(flushed)->clean, 0);
+	stoa_segment_close(flushed);
+	assert_int_equal(stoa_segment_unlink(path, STOA_FILE, NULL), 0);
+}
+
 /* Nor while anybody else has it open for writing. */
 static void
 clean_is_said_by_the_last(void **state)
@@ -656,6 +741,36 @@ read_only(void **state)
 }
 
 static void
+pages_are_placed(void **state)
+{
+	stoa_segment *seg = NULL;
+	stoa_placed placed;
+	char text[256];
+
+	(void)state;
+	assert_int_equal(stoa_segment_place(NULL, NULL, NULL), -EINVAL);
+	assert_int_equal(stoa_segment_open(NULL, STOA_CREATE,
+				 STOA_SEGMENT_OPTIONS(.size = 4 << 20), &seg),
+		0);
+	assert_int_equal(stoa_segment_place(seg, NULL, &placed), 0);
+	assert_true(placed.resident < placed.size);
+	assert_int_equal(
+		stoa_segment_place(seg,
+			STOA_PLACEMENT(.must = STOA_PLACE_POPULATE), &placed),
+		0);
+	assert_true(placed.size >= 4 << 20);
+	assert_true(placed.got & STOA_PLACE_POPULATE);
+	assert_int_equal(placed.resident, placed.size);
+	assert_non_null(strstr(
+		stoa_placed_text(&placed, text, sizeof text), "resident"));
+	assert_int_equal(stoa_segment_place(seg,
+				 STOA_PLACEMENT(.want = 1u << 31), &placed),
+		-EINVAL);
+	assert_int_equal(stoa_segment_check(seg), 0);
+	stoa_segment_close(seg);
+}
+
+static void
 geometry(void **state)
 {
 	static const uint64_t size[] = {1, 4096, 65536, 1 << 20, 1 << 26};
@@ -692,6 +807,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(named),
+		cmocka_unit_test(each_way_to_open),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(grows),
 		cmocka_unit_test(full_is_an_error),
@@ -703,13 +819,16 @@ main(void)
 		cmocka_unit_test(files_in_a_child),
 		cmocka_unit_test(stale_boot),
 		cmocka_unit_test(clean_is_said_last),
+		cmocka_unit_test(flushed_while_open),
 		cmocka_unit_test(clean_is_said_by_the_last),
 		cmocka_unit_test(slots_run_out),
 		cmocka_unit_test(closing_under_others),
 		cmocka_unit_test(dead_slots_are_taken),
 		cmocka_unit_test(read_only),
+		cmocka_unit_test(pages_are_placed),
 		cmocka_unit_test(geometry),
 	};
 
-	return cmocka_run_group_tests(tests, group_setup, group_teardown);
+	return cmocka_run_group_tests(
+		tests, directory_setup, directory_teardown);
 }

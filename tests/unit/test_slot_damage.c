@@ -80,6 +80,7 @@ other_holds(const void *lock, unsigned mode)
 {
 	struct stoai_lane *lane = stoai_lane_at(seg, OTHER);
 
+	stoai_header(seg)->slots_used = OTHER + 1;
 	stoai_slot_at(seg, OTHER)->paged = 1;
 	lane->held[2] = offset(lock) | mode;
 	return lane;
@@ -186,6 +187,45 @@ word_names_a_free_slot(void **state)
 	assert_sound();
 }
 
+/* The lock is had before long, and the other slot is free again. */
+static void
+assert_recovered(void)
+{
+	{
+		STOA_TX_UNTIL(tx, stoa_in_ms(PATIENCE_MS), seg, &p->lock);
+		if (stoa_tx_commit(tx))
+			fail_msg("%s", stoa_error_text());
+	}
+	assert_int_equal(*stoai_token_at(seg, OTHER), 0);
+	assert_int_equal(stoai_lane_at(seg, OTHER)->held[2], 0);
+	assert_sound();
+}
+
+/* Nobody has the owner byte, whatever the token says: also what no kernel writes. */
+static void
+token_of_nobody_is_waited_for(void **state)
+{
+	static const uint32_t tokens[] = {12345, STOAI_TOKEN_UNLISTED | 12345,
+		STOAI_TOKEN_OWNER_DIED | 12345,
+		STOAI_TOKEN_OWNER_DIED | STOAI_TOKEN_WAITERS | 12345,
+		STOAI_TOKEN_OWNER_DIED | STOAI_TOKEN_UNLISTED | 12345,
+		UINT32_MAX};
+	stoa_rwlock *l = (stoa_rwlock *)(uintptr_t)&p->lock;
+
+	(void)state;
+	for (size_t i = 0; i < STOAI_COUNT(tokens); i++) {
+		(void)other_holds(l, STOAI_HELD_EXCLUSIVE);
+		*stoai_token_at(seg, OTHER) = tokens[i];
+		l->word_ = stoai_lock_word(
+			OTHER, stoai_slot_at(seg, OTHER)->generation);
+		assert_recovered();
+		(void)other_holds(l, STOAI_HELD_SHARED);
+		*stoai_token_at(seg, OTHER) = tokens[i];
+		l->readers_[0] |= 1u << OTHER;
+		assert_recovered();
+	}
+}
+
 /* Readers that take no lock: who is writing? */
 static void
 read_only_while_nobody_writes(void **state)
@@ -282,6 +322,7 @@ main(int argc, char **argv)
 		TEST(free_slot_holds_nothing),
 		TEST(word_names_myself),
 		TEST(word_names_a_free_slot),
+		TEST(token_of_nobody_is_waited_for),
 		TEST(read_only_while_nobody_writes),
 		TEST(cursor_leads_elsewhere),
 		TEST_CHECKED(checked_log_goes_round),

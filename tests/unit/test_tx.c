@@ -504,8 +504,7 @@ locks_are_taken_by_address(void **state)
 	{
 		STOA_TX(tx, seg, &it->other, &it->lock);
 		assert_int_equal(stoa_tx_error(tx), 0);
-		assert_int_equal(
-			seat->lane->held[0] & ~(uint64_t)STOAI_HELD_MODE,
+		assert_int_equal(stoai_held_off(seat->lane->held[0]),
 			stoai_off(seg, &it->lock));
 	}
 	{ /* and of one lock the exclusive hold first */

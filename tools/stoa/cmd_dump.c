@@ -22,7 +22,7 @@
 
 static const struct out_column columns[] = {{"NAME", "name", OUT_TEXT},
 	{"TYPE", "type", OUT_TEXT}, {"SIZE", "size", OUT_NUMBER},
-	{"AT", "offset", OUT_HEX}};
+	{"COUNT", "count", OUT_NUMBER}, {"AT", "offset", OUT_HEX}};
 
 enum {
 	LINE = 60 /* what is no longer stays on one */
@@ -30,6 +30,9 @@ enum {
 
 struct one { /* object */
 	const char *name;
+	const char *key; /* NULL: a named one of that name, or a unique one */
+	uint64_t count;  /* elements */
+	bool unique;     /* found by its type */
 	const stoa_type *type; /* NULL: it is not there any more */
 	char *text;
 	size_t size;
@@ -87,19 +90,37 @@ watch_locks(
 	}
 }
 
+/* 0: there is none. */
+static uint64_t
+find_name(const stoa_tx *rd, const struct one *o)
+{
+	char unique[STOAI_UNIQUE_MAX + 1] = {STOAI_UNIQUE};
+	const char *key = o->key ? o->key : o->name;
+	uint64_t off = stoai_index_find(rd, key, strlen(key));
+
+	if (off || o->key || strlen(o->name) >= STOAI_UNIQUE_MAX)
+		return off;
+	memcpy(unique + 1, o->name, strlen(o->name) + 1);
+	return stoai_index_find(rd, unique, strlen(unique));
+}
+
 static const void *
 find(const stoa_tx *rd, struct one *o)
 {
-	uint64_t off = stoai_index_find(rd, o->name, strlen(o->name));
+	uint64_t off = find_name(rd, o);
 	const struct stoai_entry *e = off ? stoai_entry_at(rd, off) : NULL;
-	const void *data;
+	const char *data;
 
+	o->unique = e && e->name[0] == STOAI_UNIQUE;
 	o->type = e ? stoai_type_find(rd, a64_load_relaxed(&e->type_id)) : NULL;
 	if (!o->type)
 		return NULL;
-	data = stoai_tx_at(rd, a64_load_relaxed(&e->data), o->type->size);
-	if (data)
-		watch_locks(rd, o->type, data, o);
+	data = stoai_entry_data(rd, e, o->type, &o->count);
+	for (uint64_t i = 0; data && i < o->count; i++) {
+		if (i && stoai_type_is_plain(o->type))
+			break;
+		watch_locks(rd, o->type, data + i * o->type->size, o);
+	}
 	return data;
 }
 
@@ -117,8 +138,10 @@ write_one(const stoa_tx *rd, struct one *o)
 	o->mutexes = false;
 	to = open_memstream(&o->text, &o->size);
 	data = to ? find(rd, o) : NULL;
-	if (data)
-		rc = stoa_type_dump(rd, o->type, data, to);
+	if (data && !stoai_type_dump_array(rd, o->type, data, o->count, to))
+		rc = stoa_tx_error(rd);
+	if (data && !rc) /* its newline, taken off below */
+		(void)fputc('\n', to);
 	if (!rc)
 		rc = stoa_tx_error(rd);
 	if (!to || fclose(to))
@@ -249,8 +272,10 @@ show_one(const struct one *o, bool first)
 	(void)stoai_json_text(stdout, o->name, strlen(o->name));
 	(void)fputs(", \"type\": ", stdout);
 	(void)stoai_json_text(stdout, o->type->name, strlen(o->type->name));
-	(void)printf(", \"size\": %u, \"value\": %s}", (unsigned)o->type->size,
-		o->text);
+	(void)printf(", \"kind\": \"%s\", \"size\": %u, \"count\": %llu, "
+		     "\"value\": %s}",
+		o->unique ? "unique" : "named", (unsigned)o->type->size,
+		(unsigned long long)o->count, o->text);
 }
 
 /* The objects whose names were read, or the one that was asked for. */
@@ -268,7 +293,8 @@ dump_all(const struct call *c, struct view *v, const struct places *places)
 		(void)fputs(",\n  \"objects\": [", stdout);
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct one o = {.name = wanted ? wanted : places->list[i].name};
+		struct one o = {.name = wanted ? wanted : places->list[i].name,
+			.key = wanted ? NULL : places->list[i].key};
 		int rc = view_read(v, read_one, &o);
 
 		if (rc)
@@ -304,6 +330,8 @@ list_all(const struct call *c, const struct places *places)
 		out_set_text(row, "name", o->name);
 		out_set_text(row, "type", o->type->name);
 		out_set_number(row, "size", o->type->size);
+		out_set_number(row, "count", o->count);
+		out_set_text(row, "kind", o->kind);
 		out_set_number(row, "offset", o->off);
 	}
 	out_table(rows, columns, STOAI_COUNT(columns), NULL);

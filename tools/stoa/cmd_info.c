@@ -49,10 +49,11 @@ add_facts(json_t *document, const struct call *c, struct view *v,
 {
 	const struct stoai_header *h = stoai_header(v->seg);
 	time_t made = (time_t)(h->created_ns / 1000000000);
-	char text[STOAI_PATH_MAX];
+	char text[STOAI_PATH_MAX], full_name[STOAI_NAME_SIZE];
 	struct tm tm;
 
-	out_set_text(document, "segment", c->args[0]);
+	out_set_text(
+		document, "segment", view_name(c, v, c->args[0], full_name));
 	if (!view_path(c, c->args[0], text))
 		out_set_text(document, "path", text);
 	for (size_t i = 0, at = 0; i < sizeof h->uuid; i++)

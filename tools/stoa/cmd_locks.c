@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * stoa locks: who holds what, who waits, since when, and for whom?
+ * stoa locks: who holds what, who waits, since when, and for whom? And which locks were
+ * waited for?
  *
- * A lock does not record when it was taken, so only waiting has a time.
+ * Since when a lock is held is noted only while waits are counted.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/base.h"
+#include "contention.h"
 #include "graph.h"
 #include "out.h"
 #include "place.h"
+#include "stoa/contention.h"
 #include "view.h"
 
 static const struct out_column table_columns[] = {{"LOCK", "lock", OUT_TEXT},
 	{"MODE", "mode", OUT_TEXT}, {"ROLE", "role", OUT_STATE},
 	{"PID", "pid", OUT_NUMBER}, {"TID", "tid", OUT_NUMBER},
 	{"COMMAND", "command", OUT_TEXT}, {"STATE", "state", OUT_STATE},
-	{"WAITING", "waiting_ms", OUT_AGE}};
+	{"HELD", "held_ms", OUT_AGE}, {"WAITING", "waiting_ms", OUT_AGE}};
 static const struct out_column tree_columns[] = {{"THREAD", "thread", OUT_TREE},
 	{"PID", "pid", OUT_NUMBER}, {"TID", "tid", OUT_NUMBER},
 	{"STATE", "state", OUT_STATE}, {"WAITS FOR", "lock", OUT_TEXT},
@@ -32,13 +35,25 @@ struct picture {
 static const char *
 mode_text(uint64_t held)
 {
-	switch (held & STOAI_HELD_MODE) {
+	switch (stoai_held_mode(held)) {
 	case STOAI_HELD_EXCLUSIVE:
+	case STOAI_HELD_RAW:
 		return "exclusive";
 	case STOAI_HELD_SHARED:
 		return "shared";
+	case STOAI_HELD_UPGRADABLE:
+		return "upgradable";
 	case STOAI_HELD_MUTEX:
+	case STOAI_HELD_RAW_MUTEX:
 		return "mutex";
+	case STOAI_HELD_PERMIT:
+		return "permit";
+	case STOAI_HELD_MEMBER:
+		return "member";
+	case STOAI_HELD_WATCH:
+		return "watch";
+	case 0: /* a semaphore, an event, a barrier, ...: waits for no lock */
+		return "signal";
 	default:
 		return "?";
 	}
@@ -78,6 +93,19 @@ add_row(const struct picture *p, json_t *rows, uint32_t i, uint64_t held,
 }
 
 static void
+add_holder(const struct picture *p, json_t *rows, uint32_t i, uint32_t k)
+{
+	const struct thread *t = &p->g.threads.at[i];
+	json_t *row =
+		add_row(p, rows, i, t->held[k], mode_text(t->held[k]), "holds");
+	uint64_t since = t->held_since_ns[k];
+
+	out_set(row, "held_ms",
+		since ? json_integer((json_int_t)thread_age_ms(since))
+		      : json_null());
+}
+
+static void
 add_waiter(const struct picture *p, json_t *rows, uint32_t i)
 {
 	const struct thread *t = &p->g.threads.at[i];
@@ -98,6 +126,7 @@ add_waiter(const struct picture *p, json_t *rows, uint32_t i)
 				slots, json_integer(p->g.threads.at[k].slot));
 }
 
+/* By lock, its holders before its waiters. */
 static int
 row_order(const void *a, const void *b)
 {
@@ -112,39 +141,18 @@ row_order(const void *a, const void *b)
 		json_string_value(json_object_get(*y, "role")));
 }
 
-/* By lock, its holders before its waiters. */
-static json_t *
-sorted(json_t *rows)
-{
-	size_t n = json_array_size(rows);
-	json_t **list = calloc(n + 1, sizeof(void *)), *ret = json_array();
-
-	for (size_t i = 0; list && i < n; i++)
-		list[i] = json_array_get(rows, i);
-	if (list)
-		qsort(list, n, sizeof(void *), row_order);
-	for (size_t i = 0; list && i < n; i++)
-		(void)json_array_append(ret, list[i]);
-	free(list);
-	json_decref(rows);
-	return ret;
-}
-
 static json_t *
 make_table(const struct picture *p)
 {
 	json_t *rows = json_array();
 
 	for (uint32_t i = 0; i < p->g.threads.count; i++) {
-		const struct thread *t = &p->g.threads.at[i];
-
 		for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
 			if (p->g.role[i][k] == GRAPH_HOLDS)
-				(void)add_row(p, rows, i, t->held[k],
-					mode_text(t->held[k]), "holds");
+				add_holder(p, rows, i, k);
 		add_waiter(p, rows, i);
 	}
-	return sorted(rows);
+	return out_sorted(rows, row_order);
 }
 
 /* ---- the tree ---- */
@@ -219,28 +227,48 @@ deadlocks(const struct call *c, const struct picture *p)
 		 : STATUS_OK;
 }
 
+static void
+show_counted(const struct call *c, bool counting, const json_t *rows)
+{
+	if (!json_array_size(rows))
+		out_line("%s: %s", c->args[0],
+			counting ? "nobody has waited yet"
+				 : "waits are not counted: stoa locks --count "
+				   "begins to");
+	else
+		contention_table(rows);
+}
+
 static int
-run(struct call *c)
+show(struct call *c)
 {
 	struct picture *p = calloc(1, sizeof *p);
-	json_t *document, *rows, *tree;
+	json_t *document, *rows, *tree, *counted;
 	struct view v;
 	int status, rc = p ? view_open(c, c->args[0], &v) : -ENOMEM;
+	bool counting;
 
 	if (rc) {
 		free(p);
 		return view_error(c->args[0], rc);
 	}
 	graph_read(v.seg, &p->g);
+	counting = stoa_contention_is_on(v.seg);
+	counted = contention_read(v.seg);
 	/* names may need a private picture: the locks are read before */
 	(void)place_read_all(&v, &p->places);
 	document = json_object();
 	rows = make_table(p);
 	tree = make_tree(p);
+	contention_name(counted, &p->places);
 	out_set_text(document, "segment", c->args[0]);
 	out_set(document, "locks", rows);
 	out_set(document, "tree", tree);
-	if (command_given(c, 't'))
+	out_set_bool(document, "counting", counting);
+	out_set(document, "contention", counted);
+	if (command_given(c, 'C'))
+		show_counted(c, counting, counted);
+	else if (command_given(c, 't'))
 		out_table(tree, tree_columns, STOAI_COUNT(tree_columns),
 			"waiters");
 	else
@@ -254,17 +282,40 @@ run(struct call *c)
 	return status;
 }
 
+static int
+run(struct call *c)
+{
+	bool on = command_given(c, 'c'), off = command_given(c, 's');
+
+	if (on && off)
+		return out_error(
+			STATUS_USAGE, "--count and --stop: it cannot do both");
+	return on || off ? contention_switch(c, on) : show(c);
+}
+
 const struct command cmd_locks = {.name = "locks",
 	.args = "NAME",
 	.summary = "Show who holds locks, who waits, since when, for whom.",
 	.about = "Locks are shown as object.field, 'segment' (the lock that a "
 		 "transaction takes which names none), 'names', 'heap', or the "
-		 "offset in the segment. Changes nothing.",
+		 "offset in the segment. Changes nothing, but for --count and "
+		 "--stop, which take part as every program does. While waits "
+		 "are counted, holders note since when they hold.",
 	.options =
 		(const struct argp_option[]){{"tree", 't', NULL, 0,
 						     "Who waits for whom, as "
 						     "a tree",
 						     0},
+			{"contention", 'C', NULL, 0,
+				"Which locks were waited for, how often and "
+				"how long",
+				0},
+			{"count", 'c', NULL, 0,
+				"Begin to count that, from none. Changes the "
+				"segment",
+				0},
+			{"stop", 's', NULL, 0,
+				"Count no more; what was counted stays", 0},
 			{0}},
 	.args_min = 1,
 	.args_max = 1,

@@ -64,7 +64,7 @@ describe(json_t *row, struct view *v)
 static bool
 list_one(struct listing *l, const char *name)
 {
-	char path[STOAI_PATH_MAX];
+	char path[STOAI_PATH_MAX], full_name[STOAI_NAME_SIZE];
 	struct stat st;
 	struct view v;
 	json_t *row;
@@ -78,8 +78,9 @@ list_one(struct listing *l, const char *name)
 	row = out_add(l->rows);
 	if (!l->call.file)
 		out_set_text(row, "domain", l->call.domain);
-	out_set_text(row, "name", name);
 	rc = view_open(&l->call, name, &v);
+	out_set_text(row, "name",
+		rc ? name : view_name(&l->call, &v, name, full_name));
 	if (rc) {
 		out_set_text(row, "state", view_state_of_error(rc));
 		out_set_text(row, "error", stoa_error_text());

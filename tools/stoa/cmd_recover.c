@@ -121,7 +121,7 @@ add_locks(json_t *row, const struct threads *threads, uint32_t slot,
 	json_t *locks = out_set_array(row, "locks");
 
 	for (uint32_t k = 0; t && k < STOAI_HELD_MAX; k++) {
-		uint64_t off = t->held[k] & ~(uint64_t)STOAI_HELD_MODE;
+		uint64_t off = stoai_held_off(t->held[k]);
 		char name[PLACE_NAME];
 
 		if (off)

@@ -12,7 +12,7 @@
 #include "graph.h"
 #include <stdlib.h>
 #include <string.h>
-#include "sync/lock.h"
+#include "sync/roll.h"
 
 /* The lock's word without WAITERS; 0: free, or no place where a lock can lie. */
 static uint32_t
@@ -21,7 +21,7 @@ lock_word(stoa_segment *seg, uint64_t held)
 	const uint32_t *word = stoai_at(seg, graph_offset(held));
 
 	return stoai_held_sound(seg, held)
-		       ? a32_load_acquire(word) & ~STOAI_WORD_WAITERS
+		       ? a32_load_acquire(word) & STOAI_WORD_OWNER
 		       : 0;
 }
 
@@ -31,11 +31,17 @@ role_of(stoa_segment *seg, const struct thread *t, uint64_t held)
 {
 	uint64_t off = graph_offset(held);
 
-	switch (held & STOAI_HELD_MODE) {
+	switch (stoai_held_mode(held)) {
 	case STOAI_HELD_SHARED:
+	case STOAI_HELD_MEMBER:
 		return GRAPH_HOLDS;
+	case STOAI_HELD_PERMIT: /* none yet, or none any more */
+		return stoai_roll_count(held) ? GRAPH_HOLDS : GRAPH_NEITHER;
 	case STOAI_HELD_EXCLUSIVE:
 	case STOAI_HELD_MUTEX:
+	case STOAI_HELD_UPGRADABLE:
+	case STOAI_HELD_RAW:
+	case STOAI_HELD_RAW_MUTEX:
 		/* a writer has the word already while it waits for readers */
 		return graph_offset(t->waiting) != off &&
 				       lock_word(seg, held) == t->word
@@ -73,7 +79,7 @@ find_edges(stoa_segment *seg, struct graph *g)
 		for (uint32_t k = 0; k < all->count && waiting; k++)
 			if (k != i &&
 				(all->at[k].word == owner ||
-					((waiting & STOAI_HELD_MODE) ==
+					(stoai_held_mode(waiting) ==
 							STOAI_HELD_EXCLUSIVE &&
 						lists(&all->at[k],
 							off | STOAI_HELD_SHARED))))

@@ -33,7 +33,7 @@ graph_waits_for(const struct graph *g, uint32_t i, uint32_t k)
 static inline uint64_t
 graph_offset(uint64_t held)
 {
-	return held & ~(uint64_t)STOAI_HELD_MODE;
+	return stoai_held_off(held);
 }
 
 #endif

@@ -135,6 +135,23 @@ out_add(json_t *array)
 }
 
 json_t *
+out_sorted(json_t *array, int (*order)(const void *, const void *))
+{
+	size_t n = json_array_size(array);
+	json_t **list = calloc(n + 1, sizeof(void *)), *ret = json_array();
+
+	must(list && ret);
+	for (size_t i = 0; i < n; i++)
+		list[i] = json_array_get(array, i);
+	qsort(list, n, sizeof(void *), order);
+	for (size_t i = 0; i < n; i++)
+		must(!json_array_append(ret, list[i]));
+	free(list);
+	json_decref(array);
+	return ret;
+}
+
+json_t *
 out_set_array(json_t *object, const char *member)
 {
 	json_t *array = json_array();

@@ -45,6 +45,9 @@ void out_set_number(json_t *object, const char *member, uint64_t n);
 void out_set_bool(json_t *object, const char *member, bool value);
 /* A fresh object at the end of the array; the array's. */
 json_t *out_add(json_t *array);
+/* The array's objects in that order, which compares pointers to them, as a fresh array. */
+json_t *out_sorted(
+	json_t *array, int (*order)(const void *, const void *)); /* steals */
 /* A fresh array or object as a member; the object's. */
 json_t *out_set_array(json_t *object, const char *member);
 json_t *out_set_object(json_t *object, const char *member);

@@ -15,12 +15,28 @@ static bool
 place_add(struct places *p, const stoa_object *it, uint64_t off)
 {
 	struct place *list = realloc(p->list, (p->count + 1) * sizeof *p->list);
+	bool unique = it->kind == STOA_OBJECT_UNIQUE;
+	size_t size = strlen(it->name) + 1;
+	char *key = malloc(size + 1);
+	struct place *fresh;
 
-	if (!list)
+	if (!list || !key) {
+		free(key);
+		if (list)
+			p->list = list;
 		return false;
+	}
 	p->list = list;
-	list[p->count] = (struct place){strdup(it->name), it->type, off};
-	return list[p->count++].name != NULL;
+	key[0] = STOAI_UNIQUE;
+	memcpy(key + unique, it->name, size);
+	fresh = &list[p->count++];
+	fresh->key = key;
+	fresh->name = key + unique;
+	fresh->type = it->type;
+	fresh->off = off;
+	fresh->count = it->count;
+	fresh->kind = unique ? "unique" : "named";
+	return true;
 }
 
 static int
@@ -57,7 +73,7 @@ void
 place_free(struct places *p)
 {
 	for (size_t i = 0; i < p->count; i++)
-		free(p->list[i].name);
+		free(p->list[i].key);
 	free(p->list);
 	memset(p, 0, sizeof *p);
 }
@@ -97,10 +113,15 @@ place_of(const struct places *p, uint64_t off, char buf[PLACE_NAME])
 	for (size_t i = 0; i < p->count; i++) {
 		const struct place *o = &p->list[i];
 
-		if (off < o->off || off - o->off >= o->type->size)
+		if (off < o->off || off - o->off >= o->type->size * o->count)
 			continue;
-		(void)snprintf(buf, PLACE_NAME, "%s", o->name);
-		place_field(o->type, off - o->off, buf);
+		if (o->count > 1)
+			(void)snprintf(buf, PLACE_NAME, "%.200s[%llu]", o->name,
+				(unsigned long long)((off - o->off) /
+						     o->type->size));
+		else
+			(void)snprintf(buf, PLACE_NAME, "%.200s", o->name);
+		place_field(o->type, (off - o->off) % o->type->size, buf);
 		return buf;
 	}
 	(void)snprintf(buf, PLACE_NAME, "@%#llx", (unsigned long long)off);

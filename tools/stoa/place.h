@@ -6,9 +6,11 @@
 #include "view.h"
 
 struct place {
-	char *name; /* of an object */
+	char *key;        /* by which the index finds it */
+	const char *name; /* of an object: key, or what is behind its mark */
 	const stoa_type *type;
-	uint64_t off;
+	uint64_t off, count;
+	const char *kind; /* "named", "unique" */
 };
 
 struct places {
@@ -20,7 +22,7 @@ enum {
 	PLACE_NAME = 256
 };
 
-/* The named objects, sorted by name. May settle the view. 0, or a view's error. */
+/* The objects, unique ones first, sorted by name. May settle the view. 0, or a view's error. */
 int place_read_all(struct view *v, struct places *ret);
 void place_free(struct places *p);
 /* "segment", "accounts.lock", "@0x12340"; returns buf. */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "os/os.h"
 #include "out.h"
+#include "sync/contention.h"
 #include "thread.h"
 
 static enum thread_life
@@ -51,6 +52,19 @@ ask_proc(struct thread *t)
 	(void)fclose(f);
 }
 
+/* Noted only while waits are counted. */
+static void
+read_since(const stoa_segment *seg, uint32_t i, struct thread *t)
+{
+	struct stoai_contention c;
+
+	if (!stoai_counting(seg) || !stoai_contention_in(seg, &c))
+		return;
+	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
+		t->held_since_ns[k] = a64_load_relaxed(
+			&c.since[(uint64_t)i * STOAI_HELD_MAX + k]);
+}
+
 static void
 read_slot(const stoa_segment *seg, uint32_t i, struct thread *t)
 {
@@ -70,6 +84,7 @@ read_slot(const stoa_segment *seg, uint32_t i, struct thread *t)
 	t->waiting_since_ns = a64_load_relaxed(&slot->waiting_since_ns);
 	for (uint32_t k = 0; k < STOAI_HELD_MAX; k++)
 		t->held[k] = a64_load_seq_cst(&lane->held[k]);
+	read_since(seg, i, t);
 }
 
 void

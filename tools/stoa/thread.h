@@ -21,6 +21,8 @@ struct thread {
 	uint64_t since_ns, waiting_since_ns; /* CLOCK_MONOTONIC; 0: not */
 	uint64_t waiting, woken;
 	uint64_t held[STOAI_HELD_MAX];
+	uint64_t held_since_ns
+		[STOAI_HELD_MAX]; /* CLOCK_MONOTONIC; 0: not known */
 	uint32_t commits;
 	char command[64]; /* "": not known */
 	char run;         /* of /proc: R S D T ...; 0: not known */

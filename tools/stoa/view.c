@@ -273,6 +273,21 @@ view_path(const struct call *c, const char *name, char *path)
 	return stoai_error(-ENAMETOOLONG, "the path is too long");
 }
 
+/* Nobody vouches for what stands in the segment: it must lead to the same file. */
+const char *
+view_name(const struct call *c, const struct view *v, const char *name,
+	char buf[STOAI_NAME_SIZE])
+{
+	char path[STOAI_PATH_MAX], full_path[STOAI_PATH_MAX];
+
+	memcpy(buf, stoai_header(v->seg)->full_name, STOAI_NAME_SIZE);
+	if (c->file || !memchr(buf, '\0', STOAI_NAME_SIZE) ||
+		view_path(c, name, path) || view_path(c, buf, full_path) ||
+		strcmp(path, full_path) != 0)
+		return name;
+	return buf;
+}
+
 const char *
 view_state_of_error(int rc)
 {

@@ -41,6 +41,12 @@ const char *view_picture(const struct view *v);
 
 /* The file of a name; "" and an error with text when it cannot have one. */
 int view_path(const struct call *c, const char *name, char *path);
+/*
+ * What programs call the segment: a name too long for a file is whole in the segment
+ * alone. `name`, which it was opened by, where that is another one or a copy's.
+ */
+const char *view_name(const struct call *c, const struct view *v,
+	const char *name, char buf[STOAI_NAME_SIZE]);
 /* One word for why a segment could not be opened. */
 const char *view_state_of_error(int rc);
 /* Is it the segment's fault: are its bytes not what they must be? */

@@ -261,16 +261,20 @@ STOA_CORE_ const void *stoa_slot_val_(const stoa_tx *rd, const stoa_shape_ *s, c
 STOA_CORE_ const void *stoa_hashmap_get_core_(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
 	const stoa_shape_ *s, const void *key, size_t size)
 {
-	unsigned log2;
-	const unsigned char *table = stoa_hashmap_table_(rd, m, t, &log2);
-	const unsigned char *slot;
+	const stoa_view_ *view = (const stoa_view_ *)(const void *)rd;
+	const unsigned char *slot, *table = view->table;
+	uint64_t i, word = view->word;
 	stoa_key_ k;
-	uint64_t i;
 
-	if (!table)
-		return NULL;
+	/* in this order: m may be gone with its segment */
+	if (__builtin_expect(view->map != m || view->thread != stoa_thread_self_() ||
+		word != __atomic_load_n(&m->table_, __ATOMIC_RELAXED), 0)) {
+		table = stoa_hashmap_table_(rd, m, t, &word);
+		if (!table)
+			return NULL;
+	}
 	stoa_key_set_(&k, s, s->key_class, t, key, size, __atomic_load_n(&m->seed_, __ATOMIC_RELAXED));
-	slot = stoa_hashmap_find_(rd, table, log2, s, s->key_class, t, &k, &i);
+	slot = stoa_hashmap_find_(rd, table, (unsigned)(word >> STOA_TABLE_SHIFT_), s, s->key_class, t, &k, &i);
 	return slot ? stoa_slot_val_(rd, s, slot) : NULL;
 }
 

@@ -108,11 +108,18 @@
 	STOA_ONE_OR_MANY_(stoa_str, STOA_KIND_STR), STOA_ONE_OR_MANY_(stoa_owner, STOA_KIND_OWNER), \
 	STOA_ONE_OR_MANY_(stoa_mutex, STOA_KIND_MUTEX), STOA_ONE_OR_MANY_(stoa_rwlock, STOA_KIND_RWLOCK), \
 	STOA_ONE_OR_MANY_(stoa_cond, STOA_KIND_COND), \
+	STOA_ONE_OR_MANY_(stoa_semaphore, STOA_KIND_SEMAPHORE), STOA_ONE_OR_MANY_(stoa_permits, STOA_KIND_PERMITS), \
+	STOA_ONE_OR_MANY_(stoa_event, STOA_KIND_EVENT), STOA_ONE_OR_MANY_(stoa_latch, STOA_KIND_LATCH), \
+	STOA_ONE_OR_MANY_(stoa_once, STOA_KIND_ONCE), STOA_ONE_OR_MANY_(stoa_eventcount, STOA_KIND_EVENTCOUNT), \
+	STOA_ONE_OR_MANY_(stoa_barrier, STOA_KIND_BARRIER), \
 	STOA_ONE_OR_MANY_(stoa_ref, STOA_KIND_REF), \
 	default: STOA_KIND_UNKNOWN)
 
 #define STOA_PINNED_PLAIN_(m) _Generic((m), \
 	STOA_ONE_OR_MANY_(stoa_mutex, 1), STOA_ONE_OR_MANY_(stoa_rwlock, 1), STOA_ONE_OR_MANY_(stoa_cond, 1), \
+	STOA_ONE_OR_MANY_(stoa_semaphore, 1), STOA_ONE_OR_MANY_(stoa_permits, 1), STOA_ONE_OR_MANY_(stoa_event, 1), \
+	STOA_ONE_OR_MANY_(stoa_latch, 1), STOA_ONE_OR_MANY_(stoa_once, 1), STOA_ONE_OR_MANY_(stoa_eventcount, 1), \
+	STOA_ONE_OR_MANY_(stoa_barrier, 1), \
 	default: 0)
 
 #define STOA_OWNING_PLAIN_(m) _Generic((m), STOA_ONE_OR_MANY_(stoa_str, 1), default: 0)
@@ -189,7 +196,11 @@ STOA_KIND_CXX_(long long, STOA_KIND_I64, false);      STOA_KIND_CXX_(unsigned lo
 STOA_KIND_CXX_(float, STOA_KIND_F32, false);          STOA_KIND_CXX_(double, STOA_KIND_F64, false);
 STOA_KIND_CXX_(stoa_str, STOA_KIND_STR, false);       STOA_KIND_CXX_(stoa_owner, STOA_KIND_OWNER, false);
 STOA_KIND_CXX_(stoa_mutex, STOA_KIND_MUTEX, true);    STOA_KIND_CXX_(stoa_rwlock, STOA_KIND_RWLOCK, true);
-STOA_KIND_CXX_(stoa_cond, STOA_KIND_COND, true);
+STOA_KIND_CXX_(stoa_cond, STOA_KIND_COND, true);      STOA_KIND_CXX_(stoa_semaphore, STOA_KIND_SEMAPHORE, true);
+STOA_KIND_CXX_(stoa_permits, STOA_KIND_PERMITS, true); STOA_KIND_CXX_(stoa_event, STOA_KIND_EVENT, true);
+STOA_KIND_CXX_(stoa_latch, STOA_KIND_LATCH, true);    STOA_KIND_CXX_(stoa_once, STOA_KIND_ONCE, true);
+STOA_KIND_CXX_(stoa_eventcount, STOA_KIND_EVENTCOUNT, true);
+STOA_KIND_CXX_(stoa_barrier, STOA_KIND_BARRIER, true);
 STOA_KIND_CXX_(stoa_ref, STOA_KIND_REF, false);
 #undef STOA_KIND_CXX_
 

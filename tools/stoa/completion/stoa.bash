@@ -44,7 +44,7 @@ _stoa()
 	rm) own=--force ;;
 	dump) own='--attach --list' ;;
 	check) own=--attach ;;
-	locks) own=--tree ;;
+	locks) own='--tree --contention --count --stop' ;;
 	esac
 	case $before in
 	-d | --directory)
