@@ -127,6 +127,7 @@ open_ours(void)
 
 /* ---- Boost and LMDB ---- */
 
+#if defined BENCH_BOOST || defined BENCH_LMDB
 /* ns for one of count works; < 0: failed */
 static double
 timed(bool ready, bool (*work)(uint64_t count), uint64_t count)
@@ -144,6 +145,7 @@ timed(bool ready, bool (*work)(uint64_t count), uint64_t count)
   (void)ns; \
   return timed(ready, work, count); \
  }
+#endif
 
 #ifdef BENCH_BOOST
 THEIRS(boost_insert, boost_map_clear(), boost_map_insert, KEYS)
