@@ -118,7 +118,9 @@ static inline stoa_waitable stoa_waitable_fd(int fd, short events)
  * stoa_wait_any - until one of them has come about: which?
  *
  * Exactly one is taken, and nothing else is changed. If several have come about, the first
- * in the list is it: who wants it fair rotates the list.
+ * in the list is it: who wants it fair rotates the list. That holds while others work, too:
+ * whoever posts to one and then sets a later one in the list is heard in that order, so work
+ * that stands before the end of the work is never missed.
  *
  * Blocks:  until the deadline; STOA_NOW looks. Signals do not end it.
  * Crash:   killed before it has taken one, the others get what it was woken for. Killed

@@ -17,6 +17,8 @@
  *	I1  a thread that may sleep at a place, or may have been woken there and has not
  *	    yet passed that on, lists it
  *	I2  one is taken at most: a look that takes is the last
+ *	I3  what stands first in the list and came about first is taken first: those
+ *	    before one that is found are looked at again, and only then is one taken
  *
  * Crash argument. An entry owes its place a wake-up for as long as it stands, as those of
  * rolls do (roll.c); recovery wakes everybody there, and all look again. The slot's own
@@ -173,9 +175,14 @@ part_look(struct stoai_many *m, unsigned i, unsigned how)
 int
 stoai_many_look(struct stoai_many *m, unsigned how)
 {
-	for (unsigned i = 0; i < m->n; i++) {
-		if (part_look(m, i, how))
-			return (int)i; /* I2 */
+	if (part_look(m, 0, how))
+		return 0;
+	for (unsigned i = 1; i < m->n; i++) {
+		if (!part_look(m, i, how & ~(unsigned)STOAI_LOOK_TAKE))
+			continue;
+		for (unsigned k = 0; k <= i; k++) /* I3 */
+			if (part_look(m, k, how))
+				return (int)k; /* I2 */
 	}
 	return -EAGAIN;
 }

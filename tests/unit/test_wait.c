@@ -76,6 +76,46 @@ an_event_stays_set(void **state)
 	assert_true(stoa_event_is_set(&at->event));
 }
 
+static int
+post_then_set(void)
+{
+	int rc = stoa_semaphore_post(&at->sem);
+
+	return rc ? rc : stoa_event_set(&at->event);
+}
+
+/* By another thread, between the look at the semaphore and that at the event. */
+static int
+posted_at_poll(enum stoai_os_call call)
+{
+	struct caller other;
+
+	if (call == STOAI_OS_POLL) {
+		stoai_os_fault = NULL;
+		caller_begin(&other, post_then_set);
+		assert_int_equal(caller_end(&other), 0);
+	}
+	return 0;
+}
+
+static void
+the_first_to_come_is_taken(void **state)
+{
+	stoa_waitable on[] = {stoa_waitable_semaphore(&at->sem),
+		stoa_waitable_fd(0, POLLIN), stoa_waitable_event(&at->event)};
+	int pipes[2];
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	on[1] = stoa_waitable_fd(pipes[0], POLLIN);
+	stoai_os_fault = posted_at_poll;
+	assert_int_equal(stoa_wait_any(on, 3, STOA_NOW), 0);
+	assert_null(stoai_os_fault);
+	assert_int_equal(stoa_wait_any(on, 3, STOA_NOW), 2);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
 static void
 refusals(void **state)
 {
@@ -687,6 +727,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_is_taken),
 		TEST(an_event_stays_set),
+		TEST(the_first_to_come_is_taken),
 		TEST(refusals),
 		TEST(times_out),
 		TEST(each_one_wakes),
