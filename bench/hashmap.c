@@ -137,14 +137,14 @@ timed(bool ready, bool (*work)(uint64_t count), uint64_t count)
 	return ready && work(count) ? per_work(from, count) : -1;
 }
 
-#define THEIRS(which, ready, work, count) \
- static double which(const struct measure_row *row, int role, uint64_t ns) \
- { \
-  (void)row; \
-  (void)role; \
-  (void)ns; \
-  return timed(ready, work, count); \
- }
+ #define THEIRS(which, ready, work, count) \
+  static double which(const struct measure_row *row, int role, uint64_t ns) \
+  { \
+   (void)row; \
+   (void)role; \
+   (void)ns; \
+   return timed(ready, work, count); \
+  }
 #endif
 
 #ifdef BENCH_BOOST

@@ -26,6 +26,7 @@
  *	    again with its default action
  */
 #include "explore/step.h"
+#include "explore/trap.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -41,7 +42,6 @@ static void (*reached)(void); /* COUNT */
 #if defined(__x86_64__)
 
 enum {
-	TRAP_FLAG = 0x100,
 	FAULT_IS_WRITE = 2
 };
 
@@ -82,12 +82,12 @@ on_trap(int number, siginfo_t *info, void *context)
 	(void)info;
 	/* I1: nothing below stores into the segment */
 	if (!stepping) {
-		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+		regs[REG_EFL] &= ~(greg_t)STOAI_TRAP_FLAG;
 		return;
 	}
 	active->steps++;
 	if (is_reached(2 * active->steps)) {
-		regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+		regs[REG_EFL] &= ~(greg_t)STOAI_TRAP_FLAG;
 		reach();
 		return;
 	}
@@ -101,7 +101,7 @@ on_trap(int number, siginfo_t *info, void *context)
 	while (opened_count)
 		(void)mprotect(
 			opened[--opened_count], STOAI_IMAGE_PAGE, PROT_READ);
-	regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
+	regs[REG_EFL] &= ~(greg_t)STOAI_TRAP_FLAG;
 }
 
 /* The page of a store to the closed segment; NULL: it is something else. */
@@ -132,7 +132,7 @@ on_fault(int number, siginfo_t *info, void *context)
 	}
 	if (page && !mprotect(page, STOAI_IMAGE_PAGE, PROT_READ | PROT_WRITE)) {
 		opened[opened_count++] = page;
-		regs[REG_EFL] |= TRAP_FLAG;
+		regs[REG_EFL] |= STOAI_TRAP_FLAG;
 		return;
 	}
 	active->watch->signal = (uint32_t)number; /* I3 */
@@ -141,30 +141,7 @@ on_fault(int number, siginfo_t *info, void *context)
 	(void)sigaction(number, &fatal, NULL);
 	if (info->si_code <= 0) /* sent, so returning does not repeat it */
 		(void)raise(number);
-	regs[REG_EFL] &= ~(greg_t)TRAP_FLAG;
-}
-
-/* The stack pointer is moved over a red zone that the compiler may be using. */
-static inline void
-trap_flag_on(void)
-{
-	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-			 "pushfq\n\t"
-			 "orq $0x100, (%%rsp)\n\t"
-			 "popfq\n\t"
-			 "lea 128(%%rsp), %%rsp" ::
-				 : "memory", "cc");
-}
-
-static inline void
-trap_flag_off(void)
-{
-	__asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
-			 "pushfq\n\t"
-			 "andq $~0x100, (%%rsp)\n\t"
-			 "popfq\n\t"
-			 "lea 128(%%rsp), %%rsp" ::
-				 : "memory", "cc");
+	regs[REG_EFL] &= ~(greg_t)STOAI_TRAP_FLAG;
 }
 
 int
@@ -194,9 +171,9 @@ run(enum stoai_step_how how, int (*f)(void *), void *user)
 
 	if (how == STOAI_STEP_EACH) {
 		stepping = true;
-		trap_flag_on();
+		stoai_trap_on();
 		rc = f(user);
-		trap_flag_off();
+		stoai_trap_off();
 		stepping = false;
 		return rc;
 	}

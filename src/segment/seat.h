@@ -94,6 +94,8 @@ struct stoai_seat {
 		};
 		uint64_t taken; /* both, in one store */
 	};
+	/* a raw lock in held[0] whose bit is not set: stoai_seat_taken */
+	const void *quick;
 	uint64_t
 		log_end; /* tx/lane.c: end of the chunk that the cursor is in */
 	uint32_t chunks;
@@ -183,6 +185,42 @@ static inline uint64_t
 stoai_seat_off(const struct stoai_seat *seat, const void *p)
 {
 	return (uint64_t)((const char *)p - seat->base);
+}
+
+/*
+ * Which entries of the lane are taken, as bits. Nobody else reads `locks` to learn that:
+ * sync/raw.c takes the first entry without a bit, by `quick` and the entry alone,
+ * and may give one back whose bit was set meanwhile by this.
+ */
+static inline uint32_t
+stoai_seat_taken(struct stoai_seat *seat)
+{
+	const uint64_t first = UINT64_C(1) << 32 | 1;
+
+	if (stoai_unlikely(seat->quick != NULL)) {
+		seat->taken |= first;
+		stoai_kill_fence();
+		seat->quick = NULL;
+	} else if (stoai_unlikely(seat->locks & 1 &&
+				  !a64_load_relaxed(&seat->lane->held[0]))) {
+		seat->taken &= ~first;
+	}
+	return seat->locks;
+}
+
+/* A signal handler finds the thread in the middle of taking the first, or giving it back. */
+static inline bool
+stoai_seat_between(struct stoai_seat *seat)
+{
+	return !(stoai_seat_taken(seat) & 1) &&
+	       a64_load_relaxed(&seat->lane->held[0]);
+}
+
+/* Of these entries those that can be taken. */
+static inline uint32_t
+stoai_seat_free(struct stoai_seat *seat, uint32_t usable)
+{
+	return usable & ~(seat->locks | stoai_seat_between(seat));
 }
 
 /* offset of something in this mapping; 0 for NULL */

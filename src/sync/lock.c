@@ -7,9 +7,9 @@
 #include "sync/rwlock.h"
 
 static uint32_t
-entry_find(const struct stoai_seat *seat, uint64_t off)
+entry_find(struct stoai_seat *seat, uint64_t off)
 {
-	for (uint32_t used = seat->locks; used; used &= used - 1) {
+	for (uint32_t used = stoai_seat_taken(seat); used; used &= used - 1) {
 		uint32_t k = (uint32_t)__builtin_ctz(used);
 
 		if (stoai_held_off(seat->lane->held[k]) == off)
@@ -77,12 +77,16 @@ lock_first(struct stoai_seat *seat, void *lock, enum stoai_lock_mode mode,
 	uint32_t k;
 	int rc;
 
-	if (stoai_unlikely(!(~seat->locks & usable)))
+	usable = stoai_seat_free(seat, usable);
+	if (stoai_unlikely(!usable))
 		return stoai_error(-EOVERFLOW,
 			"%s: this thread holds %d locks already",
 			stoai_name(seat->seg), STOAI_HELD_USER);
-	k = (uint32_t)__builtin_ctz(~seat->locks & usable);
+	k = (uint32_t)__builtin_ctz(usable);
 	entry = &seat->lane->held[k];
+	if (stoai_unlikely(k && stoai_seat_between(seat) &&
+			   stoai_held_off(seat->lane->held[0]) == off))
+		return held_already(seat, 0);
 	rc = entry_take(seat, entry, lock, off | mode, deadline);
 	if (stoai_unlikely(rc)) {
 		a64_store_kill(entry, 0);
@@ -240,7 +244,7 @@ stoai_unlock_all(struct stoai_seat *seat)
 }
 
 unsigned
-stoai_lock_held(const struct stoai_seat *seat, const void *lock)
+stoai_lock_held(struct stoai_seat *seat, const void *lock)
 {
 	uint32_t k = entry_find(seat, stoai_lock_off(seat->seg, lock));
 

@@ -68,7 +68,7 @@ void stoai_unlock(struct stoai_seat *seat, void *lock);
 /* All but the raw ones, whatever their counts: end of a transaction. */
 void stoai_unlock_all(struct stoai_seat *seat);
 /* In which mode the calling thread holds it; 0: it does not. */
-unsigned stoai_lock_held(const struct stoai_seat *seat, const void *lock);
+unsigned stoai_lock_held(struct stoai_seat *seat, const void *lock);
 /* A held word that recovery can release: a mode, and a place where a lock may lie. */
 bool stoai_held_sound(stoa_segment *seg, uint64_t held);
 /* Recovery: release what a dead slot held or meant to take, wake who may wait. */

@@ -109,13 +109,20 @@ poison(const void *lock)
 /*
  * The usual way in and out: this thread has no other lock in the segment, nobody else
  * has this one, and nobody asks since when (sync/contention.h). What the general way does
- * step by step, in the same order.
- * Instead of `busy`: the entry is taken before it is written, as a raw one in the same
- * store, so that a signal handler that comes between finds it neither free nor a
- * transaction's. What calls others keeps registers in memory, which costs more than
- * the lock: those calls are functions of their own.
+ * step by step, in the same order; but the first entry is taken without a bit in
+ * `locks`, and `quick` names the lock (stoai_seat_taken).
+ * Instead of `busy`: a signal handler that comes between finds the entry neither clear nor
+ * held, and takes another one; or held, and sets the bit: then the general way gives
+ * it back, or finds the bit set and the entry clear. What calls others keeps
+ * registers in memory, which costs more than the lock: those calls are functions of their own.
+ *
+ *	quick   held[0]    locks & 1
+ *	lock    it         0          held the quick way
+ *	NULL    a lock     0          in the middle of one of these calls
+ *	NULL    a lock     1          held, or in the middle of giving it back
+ *	NULL    0          1          given back after the bit was set
+ *	NULL    0          0          nothing is
  */
-#define QUICK (UINT64_C(1) << 32 | 1) /* of taken: entry 0 is, by a raw call */
 
 static inline struct stoai_seat *
 quick_begin(const void *lock)
@@ -123,33 +130,30 @@ quick_begin(const void *lock)
 	struct stoai_seat *seat = stoai_seat_near(
 		lock, STOAI_SEGMENT_DAMAGED | STOAI_SEGMENT_COUNTING);
 
-	if (stoai_unlikely(!seat || seat->taken))
-		return NULL;
-	seat->taken = QUICK;
-	stoai_kill_fence();
-	return seat;
+	return stoai_likely(seat && !seat->taken) && !seat->lane->held[0]
+		       ? seat
+		       : NULL;
 }
 
-/* The entry is clear. */
+/* It is held. */
 static inline void
-quick_end(struct stoai_seat *seat)
+quick_done(struct stoai_seat *seat, const void *lock)
 {
 	stoai_kill_fence();
-	seat->taken = 0;
+	seat->quick = lock;
 }
 
-/* The seat, if all that this thread has is that. */
+/* The seat that has it so, and now without a name for it; else NULL. */
 static inline struct stoai_seat *
-quick_had(const void *lock, unsigned mode)
+quick_had(const void *lock)
 {
 	struct stoai_seat *seat = stoai_seat_last;
 
-	return stoai_likely(seat && seat->taken == QUICK && !seat->depth[0] &&
-			    !seat->slot->woken) &&
-			       seat->lane->held[0] ==
-				       (stoai_seat_off(seat, lock) | mode)
-		       ? seat
-		       : NULL;
+	if (stoai_unlikely(!seat || seat->quick != lock))
+		return NULL;
+	seat->quick = NULL;
+	stoai_kill_fence();
+	return seat;
 }
 
 static inline __attribute__((always_inline)) bool
@@ -163,11 +167,12 @@ quick_lock(const stoa_mutex *mutex)
 		return false;
 	stoai_intend(seat, &seat->lane->held[0],
 		stoai_seat_off(seat, m) | STOAI_HELD_RAW_MUTEX);
-	if (stoai_likely(a32_cas_seq_cst(&m->word_, &w, seat->word)))
-		return true;
-	a64_store_kill(&seat->lane->held[0], 0);
-	quick_end(seat);
-	return false;
+	if (stoai_unlikely(!a32_cas_seq_cst(&m->word_, &w, seat->word))) {
+		a64_store_kill(&seat->lane->held[0], 0);
+		return false;
+	}
+	quick_done(seat, m);
+	return true;
 }
 
 static __attribute__((noinline)) int
@@ -188,7 +193,6 @@ quick_wake(struct stoai_seat *seat, stoa_mutex *m)
 {
 	stoai_word_wake(&m->word_);
 	a64_store_release(&seat->lane->held[0], 0);
-	quick_end(seat);
 }
 
 /* Nobody writes, and this thread has read here before. */
@@ -200,23 +204,23 @@ quick_share(const stoa_rwlock *lock)
 
 	if (stoai_unlikely(!seat))
 		return false;
-	if (stoai_likely(stoai_read_try(seat, &seat->lane->held[0], l)))
-		return true;
-	stoai_read_leave(seat->seg, &seat->lane->held[0], l);
-	quick_end(seat);
-	return false;
+	if (stoai_unlikely(!stoai_read_try(seat, &seat->lane->held[0], l))) {
+		stoai_read_leave(seat->seg, &seat->lane->held[0], l);
+		return false;
+	}
+	quick_done(seat, l);
+	return true;
 }
 
 static inline bool
 quick_unshare(const stoa_rwlock *lock)
 {
 	stoa_rwlock *l = (stoa_rwlock *)(uintptr_t)lock;
-	struct stoai_seat *seat = quick_had(l, STOAI_HELD_SHARED);
+	struct stoai_seat *seat = quick_had(l);
 
 	if (stoai_unlikely(!seat))
 		return false;
 	stoai_read_leave(seat->seg, &seat->lane->held[0], l);
-	quick_end(seat);
 	return true;
 }
 
@@ -279,7 +283,7 @@ void
 stoa_mutex_unlock(const stoa_mutex *mutex)
 {
 	stoa_mutex *m = (stoa_mutex *)(uintptr_t)mutex;
-	struct stoai_seat *seat = quick_had(m, STOAI_HELD_RAW_MUTEX);
+	struct stoai_seat *seat = quick_had(m);
 
 	if (stoai_unlikely(!seat)) {
 		give_back(m);
@@ -287,7 +291,6 @@ stoa_mutex_unlock(const stoa_mutex *mutex)
 		quick_wake(seat, m);
 	} else {
 		a64_store_release(&seat->lane->held[0], 0);
-		quick_end(seat);
 	}
 }
 

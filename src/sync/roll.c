@@ -30,9 +30,10 @@
 #include "sync/contention.h"
 
 uint64_t *
-stoai_roll_find(const struct stoai_seat *seat, uint64_t held)
+stoai_roll_find(struct stoai_seat *seat, uint64_t held)
 {
-	for (uint32_t used = seat->raw; used; used &= used - 1) {
+	for (uint32_t used = stoai_seat_taken(seat) & seat->raw; used;
+		used &= used - 1) {
 		uint64_t *entry = &seat->lane->held[__builtin_ctz(used)];
 
 		if (stoai_roll_object(*entry) == held)
@@ -47,14 +48,15 @@ stoai_roll_add(struct stoai_seat *seat, uint64_t held)
 	uint32_t usable = (1u << STOAI_HELD_USER) - 1;
 	uint32_t k;
 
-	if (!(~seat->locks & usable)) {
+	usable = stoai_seat_free(seat, usable);
+	if (!usable) {
 		(void)stoai_error(-EOVERFLOW,
 			"%s: this thread has %d locks, permits and memberships "
 			"already",
 			stoai_name(seat->seg), STOAI_HELD_USER);
 		return NULL;
 	}
-	k = (uint32_t)__builtin_ctz(~seat->locks & usable);
+	k = (uint32_t)__builtin_ctz(usable);
 	seat->locks |= 1u << k;
 	/* not the transaction's, which gives up its own */
 	seat->raw |= 1u << k;

@@ -37,7 +37,7 @@ stoai_roll_set(uint64_t *entry, uint64_t held, uint32_t count)
 }
 
 /* The calling thread's entry, whatever its count; NULL: it has none. */
-uint64_t *stoai_roll_find(const struct stoai_seat *seat, uint64_t held);
+uint64_t *stoai_roll_find(struct stoai_seat *seat, uint64_t held);
 /* One more, with count 0. NULL: all are in use, with a text: -EOVERFLOW. */
 uint64_t *stoai_roll_add(struct stoai_seat *seat, uint64_t held);
 void stoai_roll_drop(struct stoai_seat *seat, uint64_t *entry);

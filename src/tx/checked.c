@@ -238,9 +238,9 @@ collect_record(void *user, uint64_t head)
 }
 
 static void
-collect_locks(const struct stoai_seat *seat, struct ranges *r)
+collect_locks(struct stoai_seat *seat, struct ranges *r)
 {
-	for (uint32_t used = seat->locks; used; used &= used - 1) {
+	for (uint32_t used = stoai_seat_taken(seat); used; used &= used - 1) {
 		uint64_t held = seat->lane->held[__builtin_ctz(used)];
 		unsigned mode = stoai_held_mode(held);
 
@@ -406,11 +406,11 @@ blocks_room(struct checked *c)
 }
 
 static uint32_t
-held_exclusive(const struct stoai_seat *seat, uint64_t lock[LOCKS_MAX])
+held_exclusive(struct stoai_seat *seat, uint64_t lock[LOCKS_MAX])
 {
 	uint32_t n = 0;
 
-	for (uint32_t used = seat->locks; used && n < LOCKS_MAX;
+	for (uint32_t used = stoai_seat_taken(seat); used && n < LOCKS_MAX;
 		used &= used - 1) {
 		uint64_t held = seat->lane->held[__builtin_ctz(used)];
 

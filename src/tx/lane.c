@@ -231,7 +231,7 @@ forget_locks(stoa_segment *seg, uint32_t slot, uint64_t off)
 		if (!held || stoai_held_off(held) - off >= size)
 			continue;
 		a64_store_kill(&lane->held[k], 0);
-		if (seat && seat->index == slot)
+		if (seat && seat->index == slot && stoai_seat_taken(seat))
 			seat->locks &= ~(1u << k), seat->raw &= ~(1u << k),
 				seat->depth[k] = 0;
 	}
