@@ -232,28 +232,42 @@ str_extend(stoa_tx *tx, const stoa_str *s, const struct stoai_string *old,
 	str_store(tx, s, old, word);
 }
 
+/* Room for so many characters and the NUL in the same block. False: no, or tx has failed. */
+static bool
+str_lengthen(stoa_tx *tx, struct stoai_string *s, uint64_t room)
+{
+	uint64_t bytes = room < STOAI_BYTES_MAX / 2
+				 ? stoai_tx_lengthen(tx, s->block, room + 1)
+				 : 0;
+
+	if (bytes) {
+		s->capacity = bytes;
+		s->word[2] = STOAI_STR_HEAP | bytes;
+	}
+	return bytes != 0;
+}
+
 static void
 str_append(stoa_tx *tx, const stoa_str *s, const char *text, uint64_t size)
 {
 	struct stoai_string old;
 	char together[STOA_STR_INLINE_ + 1];
-	uint64_t word[3], room;
+	uint64_t word[3], room, larger;
 
 	if (!size || !str_open(tx, s, &old))
 		return;
 	room = old.size + size;
+	/* half as much again, so that n appends cost O(n) */
+	larger = old.block ? room + old.size / 2 : room;
 	if (room <= STOA_STR_INLINE_ && !old.block) {
 		memcpy(together, old.at, old.size);
 		memcpy(together + old.size, text, size);
 		str_image(together, room, word);
 		str_store(tx, s, &old, word);
-	} else if (room < old.capacity) {
+	} else if (room < old.capacity || str_lengthen(tx, &old, larger)) {
 		str_extend(tx, s, &old, text, size);
-	} else {
-		/* once more as much, so that n appends cost O(n) */
-		if (str_block(tx, old.block ? room + old.size / 2 : room, &old,
-			    text, size, word))
-			str_store(tx, s, &old, word);
+	} else if (str_block(tx, larger, &old, text, size, word)) {
+		str_store(tx, s, &old, word);
 	}
 }
 

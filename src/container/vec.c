@@ -18,8 +18,9 @@
  *
  * Crash argument: change.c. An element is written behind the count, where bytes
  * are dead, and counts once the saved count is stored. What becomes dead again
- * is saved first. Growth builds aside and swaps. An insertion or a removal in
- * the middle saves the range that moves.
+ * is saved first. Growth builds aside and swaps, or lengthens the block where it
+ * is, which is undone by itself (tx/resize.c). An insertion or a removal in the
+ * middle saves the range that moves.
  */
 #include "base/atomic.h"
 #include "container/container.h"
@@ -222,6 +223,24 @@ vec_rebuild(stoa_tx *tx, struct stoai_vec *v, uint64_t capacity, uint64_t i,
 	return true;
 }
 
+/* The same block with so many slots. False: it stays as it is, or tx has failed. */
+static bool
+vec_lengthen(stoa_tx *tx, struct stoai_vec *v, uint64_t capacity)
+{
+	stoa_vec *shared = stoai_mutable(v->shared);
+	uint64_t bytes;
+
+	if (stoai_mul_overflows(capacity, v->shape->slot_size, &bytes) ||
+		bytes > STOAI_BYTES_MAX)
+		return false;
+	bytes = stoai_tx_lengthen(tx, v->off, bytes);
+	if (!bytes || !stoai_tx_save(
+			      tx, &shared->capacity_, sizeof shared->capacity_))
+		return false;
+	v->capacity = shared->capacity_ = bytes / v->shape->slot_size;
+	return true;
+}
+
 static uint64_t
 vec_larger(const struct stoai_vec *v, uint64_t count)
 {
@@ -236,8 +255,10 @@ vec_gap(stoa_tx *tx, struct stoai_vec *v, uint64_t i)
 {
 	const uint64_t size = v->shape->slot_size;
 
-	if (v->count == v->capacity)
-		return vec_rebuild(tx, v, vec_larger(v, v->count + 1), i, 1);
+	const uint64_t larger = vec_larger(v, v->count + 1);
+
+	if (v->count == v->capacity && !vec_lengthen(tx, v, larger))
+		return vec_rebuild(tx, v, larger, i, 1);
 	if (!stoai_change_dead(tx, vec_slot(v, v->count), size))
 		return false;
 	if (stoai_likely(i == v->count)) /* nothing is behind it */
@@ -419,6 +440,7 @@ stoa_vec_resize_(
 	stoa_tx *tx, const stoa_vec *v, const stoa_type *t, size_t count)
 {
 	struct stoai_vec vec;
+	uint64_t larger;
 
 	if (!vec_open_to_change(tx, v, t, &vec))
 		return;
@@ -428,9 +450,9 @@ stoa_vec_resize_(
 			vec_shrink(tx, &vec, count);
 		return;
 	}
-	if (count > vec.capacity) {
-		if (!vec_rebuild(
-			    tx, &vec, vec_larger(&vec, count), vec.count, 0))
+	larger = vec_larger(&vec, count);
+	if (count > vec.capacity && !vec_lengthen(tx, &vec, larger)) {
+		if (!vec_rebuild(tx, &vec, larger, vec.count, 0))
 			return;
 	} else if (!stoai_change_dead(tx, vec_slot(&vec, vec.count),
 			   (count - vec.count) * vec.shape->slot_size)) {

@@ -234,6 +234,24 @@ stoa_resize(stoa_tx *tx, const void *p, uint64_t size, uint64_t align)
 	return stoai_scratch_dirty(size);
 }
 
+uint64_t
+stoai_tx_lengthen(stoa_tx *tx, uint64_t off, uint64_t size)
+{
+	uint64_t spans = spans_of(tx->seg, size);
+	struct run run;
+	int rc;
+
+	if (!off || !run_at(tx, off, &run) || spans <= run.spans)
+		return 0;
+	tx->seat->busy = 1;
+	rc = run_grow(&run, spans - run.spans, spans - run.spans, 1,
+		STOA_WISH_FORWARD);
+	tx->seat->busy = 0;
+	if (rc && rc != -EAGAIN)
+		(void)stoai_tx_fail(tx, rc);
+	return rc ? 0 : run.spans << tx->seg->span_shift;
+}
+
 /* ---- a wish ---- */
 
 struct asked {

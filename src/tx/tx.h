@@ -238,6 +238,12 @@ bool stoai_tx_free(stoa_tx *tx, uint64_t off);
 /* The same for a table whose values have moved: checked mode finds stores to it. */
 bool stoai_tx_free_moved(stoa_tx *tx, uint64_t off);
 
+/*
+ * A large block gets at least `size` bytes, more than it has, where it is: how many it
+ * has now; 0: it is none, or something is behind it, or tx has failed.
+ */
+uint64_t stoai_tx_lengthen(stoa_tx *tx, uint64_t off, uint64_t size);
+
 /* Scratch memory, aligned to 16, zeroed, or a copy of `from`. Never NULL. */
 void *stoai_scratch(uint64_t size, const void *from);
 /* The same, with whatever was there: nothing is touched. */

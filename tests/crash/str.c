@@ -2,6 +2,10 @@
 /* Killed at every instruction: strings, inline and on the heap. */
 #include "data.h"
 
+enum {
+	SPAN = 4096 /* of a segment as small as the explorer's */
+};
+
 static void
 text_short(stoa_tx *tx, const data *d)
 {
@@ -48,6 +52,16 @@ append_long(stoa_tx *tx, const data *d)
 	stoa_str_append(tx, &d->text, long_text);
 }
 
+/* Full, in whole spans, with free ones behind. */
+static void
+two_spans(stoa_tx *tx, const data *d)
+{
+	char full[2 * SPAN];
+
+	memset(full, 'x', sizeof full - 1);
+	stoa_str_setn(tx, &d->text, full, sizeof full - 1);
+}
+
 static void
 print(stoa_tx *tx, const data *d)
 {
@@ -68,6 +82,8 @@ static const struct crash_case cases[] = {
 	CASE("stoa_str_append, inline to heap", "stoa_str_append", text_short,
 		append_long),
 	CASE("stoa_str_append, heap", "stoa_str_append", text_long,
+		append_long),
+	CASE("stoa_str_append, longer in place", "stoa_str_append", two_spans,
 		append_long),
 	CASE("stoa_str_printf", "stoa_str_printf", text_short, print),
 };

@@ -2,6 +2,10 @@
 /* Killed at every instruction: vectors of words, of strings, and boxed. */
 #include "data.h"
 
+enum {
+	SPAN = 4096 /* of a segment as small as the explorer's */
+};
+
 static void
 three(stoa_tx *tx, const data *d)
 {
@@ -20,6 +24,13 @@ sixty_four(stoa_tx *tx, const data *d)
 		numbers_push(tx, &d->numbers, i);
 	for (uint64_t i = 0; i < 16; i++)
 		names_push(tx, &d->names, "name");
+}
+
+/* Full, in whole spans, with free ones behind. */
+static void
+two_spans(stoa_tx *tx, const data *d)
+{
+	numbers_resize(tx, &d->numbers, 2 * SPAN / sizeof(uint64_t));
 }
 
 static void
@@ -57,6 +68,13 @@ static void
 insert(stoa_tx *tx, const data *d)
 {
 	(void)numbers_insert(tx, &d->numbers, 1, 55);
+}
+
+static void
+insert_late(stoa_tx *tx, const data *d)
+{
+	(void)numbers_insert(
+		tx, &d->numbers, numbers_count(tx, &d->numbers) - 1, 55);
 }
 
 static void
@@ -147,6 +165,9 @@ static const struct crash_case cases[] = {
 	CASE("vec push, first", "vec_push stoa_vec_insert_", NULL, push),
 	CASE("vec push", "vec_push", three, push),
 	CASE("vec push, growing", "vec_push", sixty_four, push),
+	CASE("vec push, longer in place", "vec_push", two_spans, push),
+	CASE("vec insert, longer in place", "vec_insert", two_spans,
+		insert_late),
 	CASE("vec push, more", "vec_push vec_room_", three, push_more),
 	CASE("vec push, more, first", "vec_push vec_room_", NULL, push_more),
 	CASE("vec add", "vec_add", three, add),

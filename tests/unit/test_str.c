@@ -235,6 +235,33 @@ test_growth(void **state)
 	assert_in_range(blocks, 5, 20);
 }
 
+/* A large one grows where it is while nothing is behind it. */
+static void
+test_longer_in_place(void **state)
+{
+	struct fixture *f = *state;
+	const stoa_str *s = &f->p->a;
+	static char full[300000];
+	uint64_t block;
+
+	memset(full, 'x', sizeof full - 1);
+	assert_int_equal(STOA_DO(tx, f->seg, stoa_str_set(tx, s, full)), 0);
+	block = s->word_[0];
+	for (int round = 0; round < 2; round++) {
+		STOA_TX(tx, f->seg);
+		stoa_str_append(tx, s, full);
+		assert_int_equal(s->word_[0], block);
+		assert_int_equal(s->word_[1], 2 * (sizeof full - 1));
+		if (round)
+			assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	assert_int_equal(stoa_segment_check(f->seg), 0);
+	{
+		STOA_READ(rd, f->seg);
+		assert_int_equal(strlen(stoa_str_get(rd, s)), 599998);
+	}
+}
+
 static void
 test_savepoint(void **state)
 {
@@ -351,6 +378,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_alias, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_printf, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_growth, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_longer_in_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_savepoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damage, setup, teardown),

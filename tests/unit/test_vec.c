@@ -511,6 +511,49 @@ test_dump(void **state)
 		text, "[1,2]\n[[3],[]]\n[{\"name\":\"\",\"n\":4}]\n[]\n");
 }
 
+/* A large one grows where it is while nothing is behind it, and back if it is undone. */
+static void
+test_longer_in_place(void **state)
+{
+	struct fixture *f = *state;
+	const stoa_vec *v = &f->p->n.core_;
+	uint64_t at, capacity, blocks = used_blocks(f);
+	const void *wall = NULL;
+
+	assert_int_equal(
+		STOA_DO(tx, f->seg, numbers_resize(tx, &f->p->n, 20000)), 0);
+	at = v->data_;
+	capacity = v->capacity_;
+	for (int round = 0; round < 2; round++) {
+		STOA_TX(tx, f->seg);
+		for (uint64_t i = v->count_; i <= capacity; i++)
+			numbers_push(tx, &f->p->n, i);
+		assert_int_equal(v->data_, at);
+		assert_in_range(v->capacity_, capacity + 1, UINT32_MAX);
+		numbers_insert(tx, &f->p->n, 0, 77);
+		if (round)
+			assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	assert_int_equal(stoa_segment_check(f->seg), 0);
+	assert_sound(f, stoa_type_of(numbers), &f->p->n);
+	{
+		STOA_READ(rd, f->seg);
+		assert_int_equal(
+			*numbers_get(rd, &f->p->n, capacity + 1), capacity);
+	}
+	{ /* something is behind it: it moves */
+		STOA_TX(tx, f->seg);
+		wall = stoa_alloc(tx, 1 << 20, 16);
+		numbers_resize(tx, &f->p->n, v->capacity_ + 1);
+		assert_int_not_equal(v->data_, at);
+		stoa_free(tx, wall);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	assert_sound(f, stoa_type_of(numbers), &f->p->n);
+	assert_int_equal(STOA_DO(tx, f->seg, numbers_clear(tx, &f->p->n)), 0);
+	assert_int_equal(used_blocks(f), blocks);
+}
+
 #define TEST_(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 
 int
@@ -524,6 +567,7 @@ main(void)
 		TEST_(test_resize),
 		TEST_(test_owning),
 		TEST_(test_clear_empty),
+		TEST_(test_longer_in_place),
 		TEST_(test_boxed),
 		TEST_(test_wrong_type),
 		TEST_(test_damage),
