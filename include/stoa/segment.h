@@ -70,6 +70,8 @@ typedef struct stoa_segment_options {
 	const struct stoa_index_class *index; /* how objects are found (stoa/index.h); NULL: by
 	                          hash. It counts when it is made; one of the program's own
 	                          must be given by everybody who opens it */
+	const struct stoa_heap_class *heap; /* what divides its memory (stoa/heap.h); NULL: the
+	                          library's own heap. As index, in all else */
 	uint32_t owner;        /* STOA_ID(uid): made: whose it becomes (root may give away);
 	                          opened: a file of that user is trusted, beside ours and
 	                          root's. STOA_ANYBODY: everybody's. 0: ours */
@@ -106,10 +108,10 @@ static inline stoa_segment_options stoa_segment_options_init(void)
  * Cost:    about 20 system calls.
  * Returns: 0, -ENOENT, -EEXIST, -EINVAL (name, options), -EPERM (other owner),
  *          -EACCES, -ENOSPC, -ENOMEM (address space), -EPROTO (not a segment),
- *          -ENOTSUP (other version, byte order, page size; an index of its own),
+ *          -ENOTSUP (other version, byte order, page size; an index or a heap of its own),
  *          -EBADMSG (damaged),
  *          -ESTALE (of another boot, or replaced meanwhile), -EMFILE,
- *          -EPROTOTYPE (that index is given, with another state),
+ *          -EPROTOTYPE (that index or heap is given, with another state),
  *          -EAGAIN (STOA_PRIVATE: writers came between again and again).
  */
 STOA_NODISCARD int stoa_segment_open(const char *name, unsigned flags,

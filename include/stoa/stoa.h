@@ -19,6 +19,7 @@
 #include <stoa/index.h>
 #include <stoa/str.h>
 #include <stoa/memory.h>
+#include <stoa/heap.h>
 #include <stoa/ptr.h>
 #include <stoa/place.h>
 #include <stoa/region.h>

@@ -83,10 +83,11 @@ stoai_heap_usable(stoa_segment *seg, uint64_t off)
 		a64_load_relaxed(&own.bits->alloc) &
 			~a64_load_relaxed(own.remote) & own.bit)
 		return own.class->size;
-	return stoai_block_find(seg, off, &block) && block.off == off &&
-			       stoai_block_allocated(&block)
-		       ? block.size
-		       : 0;
+	if (!stoai_block_find(seg, off, &block) ||
+		!stoai_lent_block(seg, off, &block))
+		return 0;
+	return block.off == off && stoai_block_allocated(&block) ? block.size
+								 : 0;
 }
 
 uint64_t
@@ -95,6 +96,7 @@ stoai_heap_block(stoa_segment *seg, uint64_t off)
 	struct stoai_block block;
 
 	return stoai_block_find(seg, off, &block) &&
+			       stoai_lent_block(seg, off, &block) &&
 			       stoai_block_allocated(&block)
 		       ? block.off
 		       : 0;

@@ -14,8 +14,18 @@ struct stoai_block {
 	uint32_t class_index;
 };
 
-/* The place for a block that holds off, allocated or not. */
+/* The place for a block that holds off, allocated or not; lent: all of the run. */
 bool stoai_block_find(stoa_segment *seg, uint64_t off, struct stoai_block *ret);
+/*
+ * Of what was found: the algorithm's block that holds off, if the run is lent.
+ * False: there is none. Nothing else is changed.
+ */
+bool stoai_lent_block(stoa_segment *seg, uint64_t off, struct stoai_block *ret);
+/* Each block of the lent run at `span`, in address order; as stoai_heap_each. */
+int stoai_lent_each(stoa_segment *seg, uint64_t span, uint64_t word,
+	int (*f)(void *user, uint64_t off, uint64_t size), void *user);
+/* Are begins and ends in turn, and none in the map's own place? */
+bool stoai_lent_check(stoa_segment *seg, uint64_t span, uint64_t word);
 /* Is there a block, and has nobody freed it? */
 bool stoai_block_allocated(const struct stoai_block *block);
 

@@ -8,6 +8,7 @@
  * read a length and then find the table changed. So a walk that fails is made
  * again; what is really damaged fails every time.
  */
+#include "heap/block.h"
 #include "heap/heap.h"
 #include "heap/slab.h"
 #include "os/os.h"
@@ -117,6 +118,9 @@ large_check(stoa_segment *seg, uint64_t span, uint64_t word)
 		return broken(7, span, "its owner's regions do not name it");
 	if ((word & STOAI_SPAN_PUBLISHED) && (word & STOAI_SPAN_PUNCHED))
 		return broken(9, span, "published without pages");
+	if (word & STOAI_SPAN_LENT && !stoai_lent_check(seg, span, word) &&
+		!stoai_somebody_changing(seg)) /* it sets begin and end */
+		return broken(12, span, "blocks overlap in the map of its run");
 	return 0;
 }
 

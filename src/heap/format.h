@@ -12,6 +12,8 @@
  *	60      published (LARGE)
  *	59      punched: its pages were given back to the system; FREE, and LARGE
  *	        while its owner asks for them again
+ *	58      lent (LARGE, published): an algorithm divides it; it begins with the
+ *	        map of its blocks (lent.c)
  *	52..44  slot + 1 of the thread that took it (LARGE)
  *	43..0   FREE, LARGE: spans of the run that begins here; SLAB: 1;
  *	        BODY: how many spans before it the run began
@@ -27,6 +29,7 @@
  *	table    FREE: under header.heap_lock. LARGE unpublished: its owner.
  *	         LARGE published: who frees it, or who has locked the block and
  *	         merges or splits it, by one CAS. SLAB: its owner
+ *	map      of a lent run: who has the algorithm's lock, with undo
  *	meta     owner: one CAS from abandoned, then its owner; bits: its owner;
  *	         remote: any thread, by atomic OR and AND. A dead owner's
  *	         recoverer writes in its stead
@@ -48,6 +51,7 @@ enum stoai_span_state {
 
 #define STOAI_SPAN_PUBLISHED (UINT64_C(1) << 60)
 #define STOAI_SPAN_PUNCHED   (UINT64_C(1) << 59)
+#define STOAI_SPAN_LENT      (UINT64_C(1) << 58)
 #define STOAI_SPAN_LENGTH    ((UINT64_C(1) << 44) - 1)
 
 enum {
@@ -60,6 +64,18 @@ enum {
 	STOAI_BLOCK_MIN = 16,
 	STOAI_SPAN_SHIFT_MIN = 8, /* 256 bytes */
 	STOAI_SPAN_SHIFT_MAX = 16 /* 64 KiB: 64 words of 64 blocks */
+};
+
+/* What the map of a lent run says of 16 bytes; 32 of these a word. */
+enum {
+	STOAI_LENT_NONE,
+	STOAI_LENT_BEGIN, /* a block begins with them */
+	STOAI_LENT_HALF,  /* one ends after the first 8 of them */
+	STOAI_LENT_END,   /* one ends with them */
+	STOAI_LENT_GRAIN = 16,
+	STOAI_LENT_WORD = 512, /* bytes that a word of the map is for */
+	STOAI_LENT_LEAST =
+		24 /* bytes of a block: its begin and end are two grains */
 };
 
 /* One word of 64 blocks: allocated, published; side by side on one line. */

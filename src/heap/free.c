@@ -220,5 +220,5 @@ stoai_heap_unpublish(stoa_segment *seg, uint32_t slot, uint64_t off)
 		(void)stoai_run_free(seg, block.span, block.word);
 	else
 		a64_store_release(stoai_span_at(seg, block.span),
-			block.word & ~STOAI_SPAN_PUBLISHED);
+			block.word & ~(STOAI_SPAN_PUBLISHED | STOAI_SPAN_LENT));
 }

@@ -131,6 +131,35 @@ int stoai_heap_take_behind(struct stoai_seat *seat, uint64_t off, uint64_t n,
 int stoai_heap_take_before(struct stoai_seat *seat, uint64_t off,
 	uint64_t least, uint64_t align, uint64_t *spans);
 
+/*
+ * Memory that an algorithm divides (lent.c): from `from` to `end`; `map` is where
+ * its run begins, with a map of the blocks.
+ */
+struct stoai_lent {
+	uint64_t map, from, end;
+};
+/* Bytes of a run of which an algorithm is to have `size`. */
+uint64_t stoai_heap_lent_need(uint64_t size);
+/* A fresh transient run: nothing is in it, says its map. */
+void stoai_heap_lent_clear(stoa_segment *seg, uint64_t off);
+/* Shared data's large block at off, which nobody knows yet, is lent from now on. */
+void stoai_heap_lend(stoa_segment *seg, uint64_t off);
+/* Is there lent memory at off? */
+bool stoai_heap_lent(stoa_segment *seg, uint64_t off, struct stoai_lent *ret);
+/*
+ * The next run from span *at on, as of now, that is lent and in which the map knows
+ * no block; *at moves behind it. False: there is none.
+ */
+bool
+stoai_heap_lent_unused(stoa_segment *seg, uint64_t *at, struct stoai_lent *ret);
+/* The word of the map that is for off, and where in it. */
+static inline uint64_t
+stoai_lent_word(const struct stoai_lent *lent, uint64_t off, unsigned *shift)
+{
+	*shift = (unsigned)((off - lent->map) / STOAI_LENT_GRAIN % 32 * 2);
+	return lent->map + (off - lent->map) / STOAI_LENT_WORD * 8;
+}
+
 /* Bytes that may be used from off on, which is a block's start; 0: it is none. */
 uint64_t stoai_heap_usable(stoa_segment *seg, uint64_t off);
 /* The start of the allocated block that holds off; 0: there is none. */

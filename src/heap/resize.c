@@ -155,7 +155,8 @@ stoai_heap_run(stoa_segment *seg, uint64_t off, uint64_t *ret_spans)
 
 	if (!stoai_block_find(seg, off, &block) || block.off != off ||
 		stoai_span_state(block.word) != STOAI_SPAN_LARGE ||
-		!(block.word & STOAI_SPAN_PUBLISHED))
+		!(block.word & STOAI_SPAN_PUBLISHED) ||
+		block.word & STOAI_SPAN_LENT)
 		return false;
 	*ret_spans = stoai_span_length(block.word);
 	return true;

@@ -3,6 +3,7 @@
  * What is in the heap: sums, and every published block. Without the lock; what
  * changes meanwhile may be counted or not.
  */
+#include "heap/block.h"
 #include "heap/heap.h"
 #include "heap/slab.h"
 
@@ -33,6 +34,31 @@ slab_sum(stoa_segment *seg, uint64_t span, struct stoai_heap_stat *sum)
 	}
 }
 
+static int
+lent_sum(void *user, uint64_t off, uint64_t size)
+{
+	struct stoai_heap_stat *sum = user;
+
+	(void)off;
+	sum->used += size;
+	sum->blocks++;
+	return 0;
+}
+
+static void
+run_sum(stoa_segment *seg, uint64_t at, uint64_t word,
+	struct stoai_heap_stat *sum)
+{
+	uint64_t bytes = stoai_span_step(word) << seg->span_shift;
+
+	if (word & STOAI_SPAN_LENT)
+		(void)stoai_lent_each(seg, at, word, lent_sum, sum);
+	else if (word & STOAI_SPAN_PUBLISHED)
+		sum->used += bytes, sum->blocks++;
+	else
+		sum->transient += bytes;
+}
+
 void
 stoai_heap_statistics(stoa_segment *seg, struct stoai_heap_stat *ret)
 {
@@ -41,19 +67,10 @@ stoai_heap_statistics(stoa_segment *seg, struct stoai_heap_stat *ret)
 
 	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
 		word = stoai_span_load(seg, at);
-		if (stoai_span_state(word) == STOAI_SPAN_SLAB) {
+		if (stoai_span_state(word) == STOAI_SPAN_SLAB)
 			slab_sum(seg, at, &sum);
-		} else if (stoai_span_state(word) == STOAI_SPAN_LARGE) {
-			uint64_t bytes = stoai_span_step(word)
-					 << seg->span_shift;
-
-			if (word & STOAI_SPAN_PUBLISHED) {
-				sum.used += bytes;
-				sum.blocks++;
-			} else {
-				sum.transient += bytes;
-			}
-		}
+		else if (stoai_span_state(word) == STOAI_SPAN_LARGE)
+			run_sum(seg, at, word, &sum);
 	}
 	*ret = sum;
 }
@@ -115,6 +132,9 @@ stoai_heap_each(stoa_segment *seg,
 		word = stoai_span_load(seg, at);
 		if (stoai_span_state(word) == STOAI_SPAN_SLAB)
 			rc = slab_each(seg, at, f, user);
+		else if (stoai_span_state(word) == STOAI_SPAN_LARGE &&
+			 word & STOAI_SPAN_LENT)
+			rc = stoai_lent_each(seg, at, word, f, user);
 		else if (stoai_span_state(word) == STOAI_SPAN_LARGE &&
 			 word & STOAI_SPAN_PUBLISHED)
 			rc = f(user, stoai_span_off(seg, at),

@@ -7,12 +7,14 @@
  *	slabs of ours        free blocks, after the cache has gone back
  *	slabs of the dead    adopted first, abandoned again
  *	slabs of others      only their owner may say that a block stays free: counted
+ *	lent runs            where nothing is, links of their algorithm may lie: counted
  *	rest of our lane     old bytes that its records saved
  *
  * Nothing but free bytes is written, so a death needs no rule: the lock and the
  * slab come back as they always do. A run without pages has zeros when it gets
  * them; only what shares a page with a neighbour is written there.
  */
+#include "heap/block.h"
 #include "heap/heap.h"
 #include "heap/run.h"
 #include "heap/slab.h"
@@ -103,6 +105,24 @@ span_zero(struct stoai_seat *seat, uint64_t span)
 	return 0;
 }
 
+static int
+lent_used(void *user, uint64_t off, uint64_t size)
+{
+	(void)off;
+	*(uint64_t *)user += size;
+	return 0;
+}
+
+/* Bytes of a lent run in which shared data has nothing. */
+static uint64_t
+lent_left(stoa_segment *seg, uint64_t span, uint64_t word)
+{
+	uint64_t size = stoai_span_step(word) << seg->span_shift, used = 0;
+
+	(void)stoai_lent_each(seg, span, word, lent_used, &used);
+	return size - stoai_min(used, size);
+}
+
 /* ---- free runs: under the lock ---- */
 
 /* Of a run without pages: what lies on the pages of its neighbours. */
@@ -163,6 +183,8 @@ stoai_heap_zero(struct stoai_seat *seat)
 		word = stoai_span_load(seg, at);
 		if (stoai_span_state(word) == STOAI_SPAN_SLAB)
 			left += span_zero(seat, at);
+		else if (word & STOAI_SPAN_LENT)
+			left += lent_left(seg, at, word);
 	}
 	while (rc > 0) {
 		rc = stoai_heap_lock(seat);

@@ -16,6 +16,7 @@
 #include "base/base.h"
 #include "heap/heap.h"
 #include "object/classes.h"
+#include "object/heaps.h"
 #include "object/index.h"
 #include "object/kind.h"
 #include "object/text.h"
@@ -451,6 +452,8 @@ stoa_segment_check(stoa_segment *seg)
 	rc = stoai_segment_check_header(seg);
 	if (!rc)
 		rc = stoai_heap_check(seg);
+	if (!rc)
+		rc = stoai_heap_class_check(seg);
 	if (!rc)
 		rc = stoai_object_check(seg);
 	return stoai_error_left(rc);

@@ -86,22 +86,37 @@ state_type(const stoa_index_class *c)
 	return c->state ? c->state : &stoa_type_uint64_t;
 }
 
+int
+stoai_class_name_check(const char *what, const char *name)
+{
+	size_t size;
+	int rc = stoai_object_name_check(name, &size);
+
+	if (!rc && size >= STOAI_UNIQUE_MAX)
+		rc = stoai_error(-EINVAL,
+			"%s: its name has %zu bytes, 255 at most", what, size);
+	return rc;
+}
+
+struct stoai_entry *
+stoai_class_entry_new(stoa_tx *tx, const char *name, const stoa_type *state)
+{
+	return stoai_names_lock(tx)
+		       ? stoai_entry_new(tx, name, strlen(name), state, 1)
+		       : NULL;
+}
+
 static int
 class_check(const stoa_index_class *c)
 {
 	uint64_t id;
-	size_t size;
 	int rc;
 
 	if (!c->name || !c->find || !c->insert || !c->remove || !c->each)
 		return stoai_error(-EINVAL,
 			"options.index: name, find, insert, remove and each "
 			"are needed");
-	rc = stoai_object_name_check(c->name, &size);
-	if (!rc && size >= STOAI_UNIQUE_MAX)
-		rc = stoai_error(-EINVAL,
-			"options.index: its name has %zu bytes, 255 at most",
-			size);
+	rc = stoai_class_name_check("options.index", c->name);
 	return rc ? rc : stoai_type_identify(state_type(c), &id);
 }
 
@@ -110,7 +125,7 @@ stoai_class_format(stoa_segment *seg)
 {
 	const stoa_index_class *c = seg->index;
 	const struct stoai_root *root;
-	struct stoai_entry *e = NULL;
+	struct stoai_entry *e;
 	int rc;
 
 	if (!c || c == &stoa_index_hash) {
@@ -121,27 +136,20 @@ stoai_class_format(stoa_segment *seg)
 	if (rc)
 		return rc;
 	STOA_TX(tx, seg);
-	root = stoai_names_lock(tx) ? stoai_root(tx) : NULL;
+	e = stoai_class_entry_new(tx, c->name, state_type(c));
+	root = e ? stoai_root(tx) : NULL;
 	if (root)
-		e = stoai_entry_new(
-			tx, c->name, strlen(c->name), state_type(c), 1);
-	if (e)
 		(void)stoai_set_word(tx, &root->index, stoai_off(seg, e));
 	return stoa_tx_commit(tx);
 }
 
 /* Nobody changes it once the segment has a name, so no scope is needed. */
-static const struct stoai_entry *
-class_record(stoa_segment *seg)
+const struct stoai_entry *
+stoai_class_record(stoa_segment *seg, uint64_t off)
 {
 	const struct stoai_entry *e = NULL;
-	uint64_t root = stoai_header(seg)->root_off, off = 0;
 	uint32_t size = 0;
 
-	if (root % 8 == 0 &&
-		stoai_in_heap(seg, root, sizeof(struct stoai_root)))
-		off = a64_load_relaxed(
-			&((struct stoai_root *)stoai_at(seg, root))->index);
 	if (off && off % 8 == 0 && stoai_in_heap(seg, off, sizeof *e)) {
 		e = stoai_at(seg, off);
 		size = a32_load_relaxed(&e->name_size);
@@ -153,13 +161,40 @@ class_record(stoa_segment *seg)
 		       : NULL;
 }
 
+static const struct stoai_entry *
+index_record(stoa_segment *seg)
+{
+	uint64_t root = stoai_header(seg)->root_off, off = 0;
+
+	if (root % 8 == 0 &&
+		stoai_in_heap(seg, root, sizeof(struct stoai_root)))
+		off = a64_load_relaxed(
+			&((struct stoai_root *)stoai_at(seg, root))->index);
+	return stoai_class_record(seg, off);
+}
+
+int
+stoai_class_state_check(const stoa_segment *seg, const char *what,
+	const struct stoai_entry *e, const stoa_type *state)
+{
+	char text[STOAI_NAME_TEXT];
+	uint64_t id;
+	int rc = stoai_type_identify(state, &id);
+
+	if (rc || id == a64_load_relaxed(&e->type_id))
+		return rc;
+	return stoai_error(-EPROTOTYPE,
+		"%s: the state of its %s '%s' is not the %s of this program",
+		seg->name, what, stoai_name_text(e->name, e->name_size, text),
+		state->name);
+}
+
 int
 stoai_class_open(stoa_segment *seg, const stoa_index_class *given)
 {
-	const struct stoai_entry *e = class_record(seg);
+	const struct stoai_entry *e = index_record(seg);
 	const stoa_index_class *c = NULL;
 	char text[STOAI_NAME_TEXT];
-	uint64_t id;
 	int rc;
 
 	if (!e) /* the hash; or damaged, which the first use tells */
@@ -180,13 +215,7 @@ stoai_class_open(stoa_segment *seg, const stoa_index_class *given)
 			given ? "; given was " : "", given ? given->name : "");
 	rc = class_check(c);
 	if (!rc)
-		rc = stoai_type_identify(state_type(c), &id);
-	if (!rc && id != a64_load_relaxed(&e->type_id))
-		rc = stoai_error(-EPROTOTYPE,
-			"%s: the state of its index '%s' is not the %s of this "
-			"program",
-			seg->name, stoai_name_text(e->name, e->name_size, text),
-			state_type(c)->name);
+		rc = stoai_class_state_check(seg, "index", e, state_type(c));
 	if (!rc && seg->index != c) /* others may be using it */
 		seg->index = c;
 	return rc;

@@ -7,6 +7,17 @@
 
 /* A fresh segment: its class's name and state. 0, or a negative error. */
 int stoai_class_format(stoa_segment *seg);
+/* An entry with a name that the root or the header leads to; NULL: none, damaged. */
+const struct stoai_entry *stoai_class_record(stoa_segment *seg, uint64_t off);
+/* Name and state's type of one that was given. 0, -EINVAL. what: "options.heap" */
+int stoai_class_name_check(const char *what, const char *name);
+/* Its name and zeroed state as an entry that no name finds; NULL: tx has failed. */
+struct stoai_entry *
+stoai_class_entry_new(stoa_tx *tx, const char *name, const stoa_type *state);
+/* Is that entry's state of that type? 0, or -EPROTOTYPE. what: "heap" */
+int stoai_class_state_check(const stoa_segment *seg, const char *what,
+	const struct stoai_entry *e, const stoa_type *state);
+
 /* Which class has it? 0, -ENOTSUP: one that nobody has brought; -EPROTOTYPE. */
 int stoai_class_open(stoa_segment *seg, const stoa_index_class *given);
 

@@ -35,6 +35,7 @@
 #include "base/hash.h"
 #include "heap/heap.h"
 #include "object/classes.h"
+#include "object/heaps.h"
 #include "object/index.h"
 #include "object/text.h"
 #include "sync/lock.h"
@@ -562,7 +563,7 @@ stoai_object_format(stoa_segment *seg)
 	uint64_t off;
 	int rc;
 
-	STOA_ASSERT(seat);
+	STOA_ASSERT(seat && !seg->heap_state);
 	if (!seat)
 		return stoai_error(-EPERM, "a segment's maker is not attached");
 	rc = stoai_heap_alloc(seat, sizeof(struct stoai_root), 16, &off);
@@ -571,5 +572,6 @@ stoai_object_format(stoa_segment *seg)
 	memset(stoai_at(seg, off), 0, sizeof(struct stoai_root));
 	stoai_heap_publish(seat, off);
 	stoai_header(seg)->root_off = off;
-	return stoai_class_format(seg);
+	rc = stoai_class_format(seg);
+	return rc ? rc : stoai_heap_class_format(seg);
 }

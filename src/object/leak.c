@@ -7,6 +7,7 @@
  *	where waits are counted               the root
  *	an object and all that it owns        its description
  *	another index, and what it owns       its state's description
+ *	another heap, the same                the header
  *
  * What is left was leaked. Under the segment's lock and the names'; a transaction
  * under another lock may have made a block and not yet linked it, which looks
@@ -18,6 +19,7 @@
 #include "base/base.h"
 #include "heap/heap.h"
 #include "object/classes.h"
+#include "object/heaps.h"
 #include "object/index.h"
 #include "object/visit.h"
 #include "os/os.h"
@@ -131,6 +133,10 @@ blocks_strike_all(struct blocks *b)
 	if (contention && !blocks_strike(b, contention))
 		return;
 	state = stoai_class_entry(b->rd, root);
+	if (state &&
+		!blocks_strike_object(b, stoai_off(b->rd->seg, state), state))
+		return;
+	state = stoai_heap_class_entry(b->rd);
 	if (state &&
 		!blocks_strike_object(b, stoai_off(b->rd->seg, state), state))
 		return;

@@ -38,7 +38,7 @@ stored_count(void *user, uint64_t off, const struct stoai_stored_type *s)
 	return true;
 }
 
-/* Root, its buckets, stored types and the table of waits are the library's own. */
+/* Root, buckets, stored types, the classes' states and waits are the library's own. */
 int
 stoa_memory_unused(stoa_segment *seg)
 {
@@ -53,6 +53,8 @@ stoa_memory_unused(stoa_segment *seg)
 			objects = a64_load_relaxed(&root->count) != 0;
 			own += a64_load_relaxed(&root->buckets) != 0;
 			own += a64_load_relaxed(&root->contention) != 0;
+			own += a64_load_relaxed(&root->index) != 0;
+			own += stoai_header(seg)->heap_class != 0;
 			(void)stoai_heap_each(seg, block_count, &blocks);
 		}
 	}

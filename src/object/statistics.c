@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /* Numbers and housekeeping of a whole segment: calls that need every layer. */
 #include "heap/heap.h"
+#include "object/heaps.h"
 #include "object/object.h"
 
 void
@@ -38,5 +39,5 @@ stoa_segment_trim(stoa_segment *seg)
 	struct stoai_seat *seat;
 	int rc = stoai_attach(seg, STOA_NOW, &seat);
 
-	return rc ? rc : stoai_heap_trim(seat);
+	return rc ? rc : stoai_heap_class_trim(seat);
 }

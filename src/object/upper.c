@@ -7,6 +7,7 @@
 #include "segment/upper.h"
 #include "heap/heap.h"
 #include "object/classes.h"
+#include "object/heaps.h"
 #include "object/object.h"
 #include "sync/lock.h"
 #include "tx/tx.h"
@@ -29,6 +30,15 @@ segment_end(stoa_segment *seg)
 	stoai_tx_segment_end(seg);
 }
 
+static int
+opened(stoa_segment *seg, const stoa_index_class *index,
+	const stoa_heap_class *heap)
+{
+	int rc = stoai_class_open(seg, index);
+
+	return rc ? rc : stoai_heap_class_open(seg, heap);
+}
+
 static uint32_t
 meta_stride(uint32_t span_shift)
 {
@@ -48,7 +58,7 @@ const struct stoai_upper stoai_upper = {
 	.locks = stoai_locks_recover,
 	.meta_stride = meta_stride,
 	.format = format,
-	.opened = stoai_class_open,
+	.opened = opened,
 	.grow = stoai_heap_grow,
-	.trim = stoai_heap_trim,
+	.trim = stoai_heap_class_trim,
 };

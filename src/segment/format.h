@@ -35,6 +35,12 @@ enum {
 	STOAI_TRIES_MAX = 3
 };
 
+/* header.features_incompat */
+enum {
+	STOAI_FEATURE_HEAP_CLASS = 1 << 0,
+	STOAI_FEATURES = STOAI_FEATURE_HEAP_CLASS /* that this build knows */
+};
+
 /* header.flags_: live */
 enum {
 	STOAI_SEGMENT_DAMAGED = 1
@@ -75,7 +81,9 @@ struct stoai_header {
 	uint64_t slots_off, lanes_off, table_off, meta_off, heap_off;
 	uint64_t reserve;  /* bytes of address space; heap's end at most */
 	uint64_t root_off; /* object/format.h: struct stoai_root */
-	uint8_t pad1[STOAI_STATIC_SIZE - 160];
+	uint64_t
+		heap_class; /* 0, or entry of the algorithm that divides memory */
+	uint8_t pad1[STOAI_STATIC_SIZE - 168];
 	uint64_t sum; /* stoai_hash_sum over the bytes before it */
 	/* live: each word changes by one store */
 	uint32_t flags;
@@ -97,7 +105,9 @@ struct stoai_header {
 	uint8_t pad5[16];
 	stoa_rwlock names; /* the object index */
 	uint8_t pad6[16];
-	uint8_t pad7[STOAI_HEADER_SIZE - 512 - STOAI_NAME_SIZE];
+	stoa_rwlock
+		blocks; /* what heap_class keeps, and the maps of lent runs */
+	uint8_t pad7[STOAI_HEADER_SIZE - 560 - STOAI_NAME_SIZE];
 	char full_name
 		[STOAI_NAME_SIZE]; /* of named ones, whole, with its NUL */
 };

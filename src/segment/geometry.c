@@ -189,7 +189,7 @@ identity_check(const struct stoai_header *h, const char *name)
 			"%s: damaged: header sum is %016llx, should be %016llx",
 			name, (unsigned long long)h->sum,
 			(unsigned long long)stoai_geometry_sum(h));
-	if (h->features_incompat)
+	if (h->features_incompat & ~(uint64_t)STOAI_FEATURES)
 		return stoai_error(-ENOTSUP,
 			"%s: uses features %#llx that this library does not "
 			"know",

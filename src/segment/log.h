@@ -4,7 +4,7 @@
  *
  *	head     kind << 60 | length << 44 | offset
  *	payload  SAVE: `length` old bytes of [offset, +length), padded to 8;
- *	         MERGE, SPLIT: two words
+ *	         MERGE, SPLIT: two words; TAKEN, DROPPED: one
  *	size     bytes of the whole record
  *
  *	SAVE   undo: put the bytes back
@@ -14,6 +14,9 @@
  *	MERGE  offset: large blocks of `first` and `second` spans become one;
  *	       undo: two again
  *	SPLIT  the other way round
+ *	TAKEN  offset: a block that an algorithm gave (tx/own.c), payload its size;
+ *	       undo: no lock in it is held any more
+ *	DROPPED  the same, of one that commit gives back to it
  *	NEXT   offset: the log goes on in the chunk there (its first record is LINK)
  *	LINK   offset: where the cursor stood in the chunk before
  *
@@ -32,7 +35,9 @@ enum stoai_log_kind {
 	STOAI_LOG_NEXT,
 	STOAI_LOG_LINK,
 	STOAI_LOG_MERGE,
-	STOAI_LOG_SPLIT
+	STOAI_LOG_SPLIT,
+	STOAI_LOG_TAKEN,
+	STOAI_LOG_DROPPED
 };
 
 enum {

@@ -217,6 +217,7 @@ make(const struct stoai_request *r, struct stoai_backing *b, stoa_segment **ret)
 	seg->lane_stride = h.lane_stride;
 	seg->lanes_off = h.lanes_off;
 	seg->index = r->options.index;
+	seg->heap_class = r->options.heap;
 	tokens_choose(seg, r);
 	seg->room = r->options.size;
 	rc = stoai_registry_add(seg);
@@ -588,6 +589,7 @@ stoa_segment_open(const char *name, unsigned flags,
 	const stoa_segment_options *options, stoa_segment **ret)
 {
 	const struct stoa_index_class *index;
+	const struct stoa_heap_class *heap;
 	struct stoai_request *r;
 	stoa_segment *seg = NULL;
 	int rc;
@@ -602,10 +604,11 @@ stoa_segment_open(const char *name, unsigned flags,
 	if (!rc)
 		rc = stoai_segment_open(r, &seg);
 	index = r->options.index;
+	heap = r->options.heap;
 	free(r);
 	if (rc)
 		return rc;
-	rc = stoai_upper.opened(seg, index);
+	rc = stoai_upper.opened(seg, index, heap);
 	if (rc) {
 		(void)stoa_segment_close(seg);
 		return rc;

@@ -55,6 +55,9 @@ struct stoa_segment {
 	void *types_cache;   /* object/: descriptions seen by this process */
 	/* object/: how objects are found; NULL: by the hash */
 	const struct stoa_index_class *index;
+	/* object/: what divides its memory, and where its state lies; 0: heap/ does */
+	const struct stoa_heap_class *heap_class;
+	uint64_t heap_state;
 	/* under the registry's mutex (registry.c) */
 	uint32_t handles;  /* open minus close */
 	uint32_t attached; /* threads of this process with a seat */

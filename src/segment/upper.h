@@ -33,8 +33,9 @@ struct stoai_upper {
 	uint32_t (*meta_stride)(uint32_t span_shift);
 	/* a fresh segment: heap of `size` bytes, root object; before it has a name */
 	int (*format)(stoa_segment *seg, uint64_t size);
-	/* one that is there: can this process find its objects? 0, -ENOTSUP */
-	int (*opened)(stoa_segment *seg, const struct stoa_index_class *given);
+	/* one that is there: can this process use it? 0, -ENOTSUP: without its classes */
+	int (*opened)(stoa_segment *seg, const struct stoa_index_class *index,
+		const struct stoa_heap_class *heap);
 	/* more heap, at least so many bytes; 0 or -ENOSPC with a text */
 	int (*grow)(struct stoai_seat *seat, uint64_t size);
 	/* what is free to the system; bytes, or < 0 with a text */

@@ -116,8 +116,8 @@ stoa_tx_edit_(stoa_tx *tx, const void *p, size_t size)
 
 /* ---- blocks ---- */
 
-static void
-remember_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size)
+void
+stoai_tx_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size)
 {
 	uint32_t i = tx->fresh_next++ % STOAI_TX_FRESH;
 
@@ -137,8 +137,19 @@ stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size)
 		return false;
 	}
 	stoai_heap_publish(seat, off);
-	remember_fresh(tx, off, size);
+	stoai_tx_fresh(tx, off, size);
 	return true;
+}
+
+static void *
+own_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
+{
+	uint64_t off, usable;
+	int rc = stoai_own_alloc(tx, size, align, &off, &usable);
+
+	if (rc)
+		(void)stoai_tx_fail(tx, rc);
+	return rc ? NULL : stoai_at(tx->seg, off);
 }
 
 void *
@@ -151,6 +162,8 @@ stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align)
 
 	if (!stoai_tx_writes(tx))
 		return NULL;
+	if (stoai_own(tx))
+		return own_alloc(tx, size, align);
 	seat->busy = 1;
 	rc = stoai_heap_alloc(seat, size, align, &off);
 	if (stoai_unlikely(rc))
@@ -184,6 +197,8 @@ stoai_tx_free(stoa_tx *tx, uint64_t off)
 			(unsigned long long)off);
 		return false;
 	}
+	if (stoai_own(tx) && stoai_own_free(tx, off))
+		return !tx->error;
 	tx->seat->busy = 1;
 	rc = stoai_lane_append(tx->seat, STOAI_LOG_FREE, 0, off, NULL);
 	tx->seat->busy = 0;

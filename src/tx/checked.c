@@ -233,7 +233,8 @@ collect_record(void *user, uint64_t head)
 
 	if (head >> 60 == STOAI_LOG_SAVE)
 		ranges_add(it->ranges, off, head >> 44 & 0xffff);
-	else if (head >> 60 == STOAI_LOG_ALLOC || head >> 60 == STOAI_LOG_NEXT)
+	else if (head >> 60 == STOAI_LOG_ALLOC ||
+		 head >> 60 == STOAI_LOG_TAKEN || head >> 60 == STOAI_LOG_NEXT)
 		ranges_add(it->ranges, off, made_size(it->seg, off));
 }
 
@@ -342,7 +343,7 @@ left_record(void *user, uint64_t head)
 	struct left *it = user;
 	uint64_t off = head & STOAI_LOG_OFFSET;
 
-	if (head >> 60 != STOAI_LOG_FREE)
+	if (head >> 60 != STOAI_LOG_FREE && head >> 60 != STOAI_LOG_DROPPED)
 		return;
 	for (size_t i = it->checked->moved_count; i-- > 0;) {
 		const struct moved *m = &it->checked->moved[i];
@@ -454,18 +455,25 @@ lockset_record(void *user, uint64_t head)
 	struct lockset *s = user;
 	struct checked *c = s->checked;
 	uint64_t off = head & STOAI_LOG_OFFSET;
-	uint64_t kind = head >> 60;
+	uint64_t kind = head >> 60, start;
 	struct block *b;
 
+	if (kind == STOAI_LOG_TAKEN)
+		kind = STOAI_LOG_ALLOC;
+	if (kind == STOAI_LOG_DROPPED)
+		kind = STOAI_LOG_FREE;
 	if ((kind != STOAI_LOG_SAVE && kind != STOAI_LOG_ALLOC &&
 		    kind != STOAI_LOG_FREE) ||
 		s->rc || !blocks_room(c))
 		return;
-	b = block_find(c, stoai_heap_block(s->tx->seg, off));
+	start = stoai_heap_block(s->tx->seg, off);
+	if (!start) /* what an algorithm keeps between its blocks */
+		return;
+	b = block_find(c, start);
 	if (!b->off || kind != STOAI_LOG_SAVE) {
 		/* unknown, or another life of that memory: begin anew */
 		c->block_count += !b->off;
-		b->off = stoai_heap_block(s->tx->seg, off);
+		b->off = start;
 		memcpy(b->lock, s->lock, sizeof b->lock);
 		b->locks = kind == STOAI_LOG_SAVE ? s->locks : 0;
 		if (kind != STOAI_LOG_SAVE)

@@ -219,9 +219,8 @@ undo_save(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
  * go later, into another life of that memory. Nobody else can know it.
  */
 static void
-forget_locks(stoa_segment *seg, uint32_t slot, uint64_t off)
+forget_locks(stoa_segment *seg, uint32_t slot, uint64_t off, uint64_t size)
 {
-	uint64_t size = stoai_heap_usable(seg, off);
 	struct stoai_lane *lane = stoai_lane_at(seg, slot);
 	struct stoai_seat *seat = stoai_seat_of(seg);
 
@@ -265,14 +264,22 @@ undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 	case STOAI_LOG_SAVE:
 		return undo_save(seg, slot, at, head, size);
 	case STOAI_LOG_ALLOC:
-		forget_locks(seg, slot, head & STOAI_LOG_OFFSET);
+		forget_locks(seg, slot, head & STOAI_LOG_OFFSET,
+			stoai_heap_usable(seg, head & STOAI_LOG_OFFSET));
 		stoai_heap_unpublish(seg, slot, head & STOAI_LOG_OFFSET);
+		return 0;
+	case STOAI_LOG_TAKEN:
+		if (size != STOAI_LOG_FIXED + 8)
+			return log_damaged(seg, slot, at);
+		forget_locks(seg, slot, head & STOAI_LOG_OFFSET,
+			a64_load_relaxed(word_at(seg, at) + 1));
 		return 0;
 	case STOAI_LOG_MERGE:
 	case STOAI_LOG_SPLIT:
 		return undo_resize(seg, slot, at, head, size);
 	case STOAI_LOG_FREE:
 	case STOAI_LOG_WAKE:
+	case STOAI_LOG_DROPPED:
 		return 0;
 	default:
 		return log_damaged(seg, slot, at);
@@ -316,12 +323,16 @@ stoai_lane_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t *head,
 	*next = *head >> 60 == STOAI_LOG_NEXT
 			? *head & STOAI_LOG_OFFSET
 			: at + STOAI_LOG_FIXED + stoai_log_payload(*head);
-	return *head >> 60 >= STOAI_LOG_SAVE && *head >> 60 <= STOAI_LOG_SPLIT
+	return *head >> 60 >= STOAI_LOG_SAVE && *head >> 60 <= STOAI_LOG_DROPPED
 		       ? 0
 		       : log_damaged(seg, slot, at);
 }
 
-/* Each WAKE record up to `end`: mark the condition, or wake who sleeps there. */
+/*
+ * Each WAKE record up to `end`: mark the condition, or wake who sleeps there. Of a
+ * block that went back to its algorithm the locks are nobody's, before anything is
+ * unlocked: links of free memory may lie there.
+ */
 static int
 each_wake(stoa_segment *seg, uint32_t slot, uint64_t end, bool mark)
 {
@@ -336,6 +347,10 @@ each_wake(stoa_segment *seg, uint32_t slot, uint64_t end, bool mark)
 			rc = log_damaged(seg, slot, at);
 		if (rc)
 			return rc;
+		if (mark && head >> 60 == STOAI_LOG_DROPPED &&
+			log_place(seg, slot, at, STOAI_LOG_FIXED + 8))
+			forget_locks(seg, slot, head & STOAI_LOG_OFFSET,
+				a64_load_relaxed(word_at(seg, at) + 1));
 		at = next;
 		if (head >> 60 != STOAI_LOG_WAKE)
 			continue;

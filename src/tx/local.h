@@ -48,6 +48,29 @@ int stoai_lane_append_blocks(
  */
 bool stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size);
 
+/* Remember that it was made in this scope: needs no undo record. */
+void stoai_tx_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size);
+
+/* ---- own.c ---- */
+
+/* Does an algorithm of its own divide the memory of tx's segment? */
+static inline bool
+stoai_own(const stoa_tx *tx)
+{
+	return stoai_unlikely(tx->seg->heap_state != 0);
+}
+
+/*
+ * A block of it, as stoai_tx_alloc_dirty; *usable: its bytes. 0; -ENOSPC, with a
+ * text, which has not failed tx; anything else has. Sets no busy.
+ */
+int stoai_own_alloc(stoa_tx *tx, uint64_t size, uint64_t align, uint64_t *off,
+	uint64_t *usable);
+/* Is the block at off one of its? Then commit gives it back. tx may have failed. */
+bool stoai_own_free(stoa_tx *tx, uint64_t off);
+/* Outermost, right before the commit store: what is to go back. tx may fail. */
+void stoai_own_drop(stoa_tx *tx);
+
 /* ---- memory.c ---- */
 
 /* The block that begins at p, and its bytes. False: none does, and tx has failed. */

@@ -86,12 +86,34 @@ batch_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 }
 
 static bool
+many_own(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
+	uint64_t align, void **ret)
+{
+	uint64_t off = 0, usable;
+	int rc = 0;
+
+	for (size_t i = 0; i < n && !rc; i++) {
+		rc = stoai_own_alloc(
+			tx, sizes ? sizes[i] : size, align, &off, &usable);
+		ret[i] = stoai_at(tx->seg, off);
+	}
+	if (rc)
+		(void)stoai_tx_fail(tx, rc);
+	return !rc;
+}
+
+static bool
 many_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 	uint64_t align, void **ret)
 {
 	int rc = 0;
 
-	if (stoai_tx_writes(tx)) {
+	if (!stoai_tx_writes(tx)) {
+		/* scratch */
+	} else if (stoai_own(tx)) {
+		if (many_own(tx, n, sizes, size, align, ret))
+			return true;
+	} else {
 		tx->seat->busy = 1;
 		for (size_t i = 0; i < n && !rc; i += BATCH)
 			rc = batch_alloc(tx, stoai_min(n - i, BATCH),

@@ -311,13 +311,17 @@ asked_new(struct asked *a, uint64_t size)
 {
 	stoa_tx *tx = a->tx;
 	uint64_t off, usable;
-	int rc = stoai_heap_alloc(tx->seat, size, a->align, &off);
+	int rc = stoai_own(tx)
+			 ? stoai_own_alloc(tx, size, a->align, &off, &usable)
+			 : stoai_heap_alloc(tx->seat, size, a->align, &off);
 
 	if (rc)
 		return rc == -ENOSPC ? -EAGAIN : rc;
-	usable = stoai_heap_usable(tx->seg, off);
-	if (!stoai_tx_give(tx, off, usable))
-		return tx->error;
+	if (!stoai_own(tx)) {
+		usable = stoai_heap_usable(tx->seg, off);
+		if (!stoai_tx_give(tx, off, usable))
+			return tx->error;
+	}
 	a->wish->p = stoai_at(tx->seg, off);
 	a->wish->usable = usable;
 	a->wish->kept = false;

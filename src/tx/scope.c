@@ -5,6 +5,7 @@
  *	begin    attach, locks in order, note where the log stands
  *	commit   outermost: one store makes it true, then the locks go, then what
  *	         was deferred; inside another: nothing, its changes are the outer's
+ *	         before that, blocks go back to an algorithm of one's own (own.c)
  *	end      without commit: undo to where the log stood
  *
  * The commit store. Nothing to be done afterwards (no FREE, no WAKE): emptying the
@@ -285,7 +286,8 @@ commit_outermost(struct stoa_tx *tx)
 		bool wakes = seat->effects >> STOAI_LOG_WAKE & 1;
 
 		a32_store_kill(&lane->state, STOAI_LANE_COMMITTED);
-		rc = stoai_lane_signal(seat->seg, seat->index, wakes);
+		rc = stoai_lane_signal(seat->seg, seat->index,
+			wakes || seat->effects >> STOAI_LOG_DROPPED & 1);
 		stoai_unlock_all(seat);
 		if (!rc)
 			rc = stoai_lane_finish(seat->seg, seat->index, wakes);
@@ -319,6 +321,9 @@ int(stoa_tx_commit)(stoa_tx *tx)
 	}
 	if (!tx->error && tx->seg->checked && !tx->outer)
 		tx->error = stoai_checked_commit(tx);
+	if (!tx->error && !tx->outer && seat &&
+		stoai_unlikely(seat->effects >> STOAI_LOG_DROPPED & 1))
+		stoai_own_drop(tx);
 	if (!seat) {
 		over(tx);
 		return tx->error;
@@ -398,4 +403,5 @@ stoa_thread_recover(void)
 		seat->busy = 0;
 	}
 	stoai_tx_self(self)->used = 0;
+	stoai_tx_self(self)->asked = false;
 }

@@ -58,6 +58,7 @@ struct stoai_tx_self {
 	struct stoa_tx scope[STOAI_TX_DEPTH_MAX];
 	uint32_t used; /* bit per scope */
 	uint64_t serial;
+	bool asked; /* a heap class is being asked (own.c) */
 	struct stoai_saved saved[STOAI_SAVED];
 };
 
@@ -243,6 +244,9 @@ bool stoai_tx_free_moved(stoa_tx *tx, uint64_t off);
  * has now; 0: it is none, or something is behind it, or tx has failed.
  */
 uint64_t stoai_tx_lengthen(stoa_tx *tx, uint64_t off, uint64_t size);
+
+/* A heap class that has it: give back runs in which it has no block. tx may fail. */
+void stoai_own_reduce(stoa_tx *tx);
 
 /* Scratch memory, aligned to 16, zeroed, or a copy of `from`. Never NULL. */
 void *stoai_scratch(uint64_t size, const void *from);
