@@ -20,6 +20,8 @@
 #include <stoa/str.h>
 #include <stoa/memory.h>
 #include <stoa/heap.h>
+#include <stoa/pool.h>
+#include <stoa/arena.h>
 #include <stoa/ptr.h>
 #include <stoa/place.h>
 #include <stoa/region.h>
