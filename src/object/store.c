@@ -247,6 +247,7 @@ load_target(struct load *l, uint64_t id, const stoa_type **ret)
 	int rc;
 
 	item->id = id;
+	item->parsed = NULL;
 	rc = load_record(l, item);
 	if (rc == -ENOENT)
 		rc = l->count
@@ -332,12 +333,13 @@ stoai_type_find(const stoa_tx *rd, uint64_t id)
 		return type;
 	if (!stoai_names_lock(rd))
 		return NULL;
-	l = calloc(1, sizeof *l);
+	l = malloc(sizeof *l); /* large, and items are filled one by one */
 	if (!l) {
 		(void)stoai_tx_fail(rd, stoai_error(-ENOMEM, "out of memory"));
 		return NULL;
 	}
 	l->rd = rd;
+	l->count = 0;
 	rc = load_all(l, id, &type);
 	if (rc)
 		type = NULL;

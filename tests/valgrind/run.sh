@@ -32,7 +32,7 @@ if ! (cd "$root" &&
 	cmake --preset dev -B "$build" "${ninja[@]}" \
 		-DCMAKE_C_FLAGS_DEBUG="-Og -g -DSTOA_LIMIT_SHIFT=32" \
 		-DSTOA_BENCH=OFF -DSTOA_EXAMPLES=OFF -DSTOA_TOOLS=OFF &&
-	cmake --build "$build" --parallel "$(nproc)" --target memcheck) \
+	cmake --build "$build" --parallel "$(nproc)" --target suite-unit suite-prop) \
 	> "$root/build/valgrind.log" 2>&1; then
 	grep -E '(error|warning): |CMake Error' -A 3 "$root/build/valgrind.log" |
 		head -n 40 || true
