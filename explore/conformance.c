@@ -265,7 +265,7 @@ fill(struct random *r, uint64_t *count)
 static int
 full(struct random *r)
 {
-	uint64_t first, second;
+	uint64_t first = 0, second = 0;
 	int rc = free_all(r);
 
 	if (!rc)

@@ -294,7 +294,7 @@ static void
 extend(stoa_tx *tx, const struct best_fit *s, uint64_t from, uint64_t size,
 	uint64_t unit)
 {
-	uint64_t first = stoai_align_up(from + 2 * HEAD, unit) - HEAD;
+	uint64_t first = stoai_align_up(from + UINT64_C(2) * HEAD, unit) - HEAD;
 	uint64_t end = from + size - HEAD, bytes;
 	const uint64_t *before = word_at(tx, from), *last;
 
@@ -323,7 +323,7 @@ cut(stoa_tx *tx, const struct best_fit *s, const struct found *at, uint64_t off,
 	const uint64_t *head = word_at(tx, off);
 
 	if (!last || !head || !stoai_tx_save(tx, last, HEAD) ||
-		!stoai_tx_save(tx, &at->c->left, 2 * HEAD))
+		!stoai_tx_save(tx, &at->c->left, UINT64_C(2) * HEAD))
 		return false;
 	if (!(front ? resize(tx, s, at, front) : unlink_chunk(tx, at)))
 		return false;
@@ -426,7 +426,8 @@ static bool
 best_fit_reduce(stoa_tx *tx, const void *state, stoa_ref from, uint64_t size)
 {
 	const struct best_fit *s = state;
-	uint64_t off = stoai_align_up(from.off + 2 * HEAD, s->unit) - HEAD;
+	uint64_t off =
+		stoai_align_up(from.off + UINT64_C(2) * HEAD, s->unit) - HEAD;
 	const uint64_t *link = &s->pieces, *head, *piece = NULL;
 	uint64_t left = size_of(tx->seg->size) / LEAST;
 	struct found at;
@@ -551,7 +552,8 @@ best_fit_check(const stoa_tx *rd, const void *state)
 		if (!before || !left-- || !stoai_is_pow2(s->unit))
 			return wrong(rd, 2, piece, "the pieces go round");
 		rc = piece_check(rd, s,
-			stoai_align_up(piece + 2 * HEAD, s->unit) - HEAD,
+			stoai_align_up(piece + UINT64_C(2) * HEAD, s->unit) -
+				HEAD,
 			&pieces);
 		piece = *before;
 	}

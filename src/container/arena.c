@@ -69,8 +69,7 @@ arena_enter(stoa_tx *tx, const stoa_arena *a, uint64_t off, uint64_t size)
 {
 	stoa_arena *shared = stoai_mutable(a);
 
-	if (!arena_save(tx, a) ||
-		!stoai_pool_set(tx, &a->first_.ref.off, off))
+	if (!arena_save(tx, a) || !stoai_pool_set(tx, &a->first_.ref.off, off))
 		return false;
 	a64_store_relaxed(&shared->at_, off ? off + ARENA_HEAD : 0);
 	a64_store_relaxed(&shared->end_, off + size);
@@ -145,13 +144,13 @@ arena_take(stoa_tx *tx, const stoa_arena *a, uint64_t size, uint64_t align)
 static void *
 arena_refuses(stoa_tx *tx, uint64_t size, uint64_t align)
 {
-	(void)stoai_tx_fail(tx,
-		stoai_error(-EINVAL,
-			"%llu bytes at %llu: an arena has up to %llu, at a "
-			"power of two up to %d",
-			(unsigned long long)size, (unsigned long long)align,
-			(unsigned long long)(STOAI_BYTES_MAX / 2),
-			ARENA_ALIGN));
+	(void)stoai_tx_fail(
+		tx, stoai_error(-EINVAL,
+			    "%llu bytes at %llu: an arena has up to %llu, at a "
+			    "power of two up to %d",
+			    (unsigned long long)size, (unsigned long long)align,
+			    (unsigned long long)(STOAI_BYTES_MAX / 2),
+			    ARENA_ALIGN));
 	return stoai_scratch_dirty(size);
 }
 
@@ -180,8 +179,7 @@ stoa_arena_array_(stoa_tx *tx, const stoa_arena *arena, uint64_t n,
 		bytes = STOAI_BYTES_MAX;
 	if (bytes > STOAI_BYTES_MAX / 2)
 		return arena_refuses(tx, bytes, align);
-	return memset(
-		stoa_arena_alloc(tx, arena, bytes, align), 0, bytes);
+	return memset(stoa_arena_alloc(tx, arena, bytes, align), 0, bytes);
 }
 
 /* ---- all at once ---- */

@@ -43,8 +43,8 @@ enum {
 
 STOA_STATIC_ASSERT(sizeof(stoa_pool_block) == 48, "");
 STOA_STATIC_ASSERT(sizeof(stoa_pool) == 80, "");
-STOA_STATIC_ASSERT(
-	offsetof(stoa_pool_block, tag_) == offsetof(stoa_pool_block, used_) + 16,
+STOA_STATIC_ASSERT(offsetof(stoa_pool_block, tag_) ==
+			   offsetof(stoa_pool_block, used_) + 16,
 	"");
 
 /* ---- reading it once ---- */
@@ -110,14 +110,22 @@ pool_mark(uint64_t id, uint64_t off)
 	return (id ^ off) * UINT64_C(0x9e3779b97f4a7c15) | 1;
 }
 
-static unsigned
-pool_bin(const struct pool *v, uint64_t used)
+/* The bin of a block of which n nodes are in use. */
+static inline unsigned
+pool_bin(const struct pool *v, unsigned n)
 {
-	unsigned n = (unsigned)__builtin_popcountll(used & v->valid);
+	const unsigned part = 4 * n, all = v->count;
 
-	return !n		? BIN_FREE
-	       : n == v->count ? BIN_FULL
-				: 1 + n * 4 / v->count;
+	if (!n || n >= all)
+		return n ? BIN_FULL : BIN_FREE;
+	return 1u + (unsigned)(part >= all) + (unsigned)(part >= 2 * all) +
+	       (unsigned)(part >= 3 * all);
+}
+
+static inline unsigned
+block_count(const struct pool *v, uint64_t used)
+{
+	return (unsigned)__builtin_popcountll(used & v->valid);
 }
 
 /* NULL: off is 0, or rd has failed. */
@@ -152,8 +160,8 @@ block_touch(stoa_tx *tx, stoa_pool_block *b)
 	if (!stoai_tx_save(tx, &b->used_, HOT))
 		return false;
 	tag = stoai_pool_tag(tx);
-	a64_store_relaxed(&b->before_,
-		(b->tag_ == tag ? b->before_ : 0) | b->used_);
+	a64_store_relaxed(
+		&b->before_, (b->tag_ == tag ? b->before_ : 0) | b->used_);
 	a64_store_relaxed(&b->tag_, tag);
 	return true;
 }
@@ -163,16 +171,15 @@ block_unlink(stoa_tx *tx, struct pool *v, stoa_pool_block *b, unsigned bin)
 {
 	stoa_pool_block *next = block_at(tx, v, b->next_);
 	stoa_pool_block *prev = block_at(tx, v, b->prev_);
-	const uint64_t *from = prev ? &prev->next_.ref.off
-				    : &v->shared->bin_[bin].ref.off;
+	const uint64_t *from =
+		prev ? &prev->next_.ref.off : &v->shared->bin_[bin].ref.off;
 
-	if (stoai_unlikely(tx->error ||
-			   *from != stoai_off(tx->seg, b) ||
+	if (stoai_unlikely(tx->error || *from != stoai_off(tx->seg, b) ||
 			   (next && next->prev_.ref.off != *from)))
 		return pool_damaged(tx, v->shared, "P3: a block's neighbours");
 	return stoai_pool_set(tx, from, b->next_.ref.off) &&
-	       (!next || stoai_pool_set(tx, &next->prev_.ref.off,
-				  b->prev_.ref.off));
+	       (!next || stoai_pool_set(
+				 tx, &next->prev_.ref.off, b->prev_.ref.off));
 }
 
 static bool
@@ -198,9 +205,8 @@ block_free(stoa_tx *tx, stoa_pool_block *b)
 	       stoai_tx_free(tx, stoai_off(tx->seg, b));
 }
 
-static bool
-block_move(stoa_tx *tx, struct pool *v, stoa_pool_block *b, unsigned from,
-	unsigned to)
+static bool __attribute__((noinline)) block_move(stoa_tx *tx, struct pool *v,
+	stoa_pool_block *b, unsigned from, unsigned to)
 {
 	const uint64_t *free = &v->shared->free_;
 
@@ -209,23 +215,25 @@ block_move(stoa_tx *tx, struct pool *v, stoa_pool_block *b, unsigned from,
 	if (to == BIN_FREE && *free >= v->keep)
 		return block_free(tx, b);
 	if (from == BIN_FREE || to == BIN_FREE)
-		if (!stoai_pool_set(tx, free, to == BIN_FREE ? *free + 1
-							     : *free - 1))
+		if (!stoai_pool_set(
+			    tx, free, to == BIN_FREE ? *free + 1 : *free - 1))
 			return false;
 	return block_link(tx, v, b, to);
 }
 
-/* Its used bits are changed, and it goes to the bin that they say. */
+/* One of its used bits is changed, and it goes to the bin that they say. */
 static inline bool
 block_use(stoa_tx *tx, struct pool *v, stoa_pool_block *b, uint64_t used)
 {
-	unsigned from = pool_bin(v, b->used_), to = pool_bin(v, used);
+	const unsigned n = block_count(v, b->used_);
+	unsigned from = pool_bin(v, n);
+	unsigned to = pool_bin(v, used > b->used_ ? n + 1 : n - 1);
 
 	a64_store_relaxed(&b->used_, used);
 	return stoai_likely(from == to) || block_move(tx, v, b, from, to);
 }
 
-static stoa_pool_block *
+static stoa_pool_block *__attribute__((noinline))
 block_new(stoa_tx *tx, struct pool *v)
 {
 	stoa_pool_block *b = stoai_tx_alloc_dirty(
@@ -298,14 +306,14 @@ stoai_pool_take(stoa_tx *tx, const stoa_pool *pool, bool grow, bool *ret_dry)
 		       : NULL;
 }
 
-static void
+static void __attribute__((noinline))
 pool_refuses(stoa_tx *tx, const struct pool *v, const void *p, const char *why)
 {
-	(void)stoai_tx_fail(tx,
-		stoai_error(-EFAULT, "%s: %#llx %s the pool at %#llx",
-			stoai_name(tx->seg),
-			(unsigned long long)stoai_off(tx->seg, p), why,
-			(unsigned long long)stoai_off(tx->seg, v->shared)));
+	(void)stoai_tx_fail(
+		tx, stoai_error(-EFAULT, "%s: %#llx %s the pool at %#llx",
+			    stoai_name(tx->seg),
+			    (unsigned long long)stoai_off(tx->seg, p), why,
+			    (unsigned long long)stoai_off(tx->seg, v->shared)));
 }
 
 /* The block and the number of the node in use that begins at p. */
@@ -342,7 +350,7 @@ stoai_pool_owns(stoa_tx *tx, const stoa_pool *pool, const void *p)
 	return pool_load(tx, pool, &v) && pool_find(tx, &v, p, &i) != NULL;
 }
 
-void
+STOAI_FLATTEN void
 stoa_pool_free(stoa_tx *tx, const stoa_pool *pool, const void *p)
 {
 	stoa_pool_block *b;
@@ -403,9 +411,8 @@ stoai_pool_resolve(const stoa_pool_options *o, stoa_pool *ret, int *error)
 					ret->size_, o->overhead_percent);
 	ret->keep_ = o->max_free_blocks == STOA_POOL_KEEP_ALL    ? UINT32_MAX
 		     : o->max_free_blocks == STOA_POOL_KEEP_NONE ? 0
-		     : o->max_free_blocks
-			     ? (uint32_t)o->max_free_blocks
-			     : KEEP_DEFAULT;
+		     : o->max_free_blocks ? (uint32_t)o->max_free_blocks
+					  : KEEP_DEFAULT;
 	return true;
 }
 
@@ -463,7 +470,7 @@ stoa_pool_setup(
 
 /* ---- calls ---- */
 
-void *
+STOAI_FLATTEN void *
 stoa_pool_alloc(stoa_tx *tx, const stoa_pool *pool)
 {
 	uint32_t size = 0;
@@ -476,17 +483,18 @@ stoa_pool_alloc(stoa_tx *tx, const stoa_pool *pool)
 		if (v.count)
 			p = pool_take(tx, &v, true, &dry);
 		else
-			(void)stoai_tx_fail(tx,
-				stoai_error(-EINVAL,
-					"the pool does not know its nodes' "
-					"size: call stoa_pool_setup"));
+			(void)stoai_tx_fail(
+				tx, stoai_error(-EINVAL,
+					    "the pool does not know its nodes' "
+					    "size: call stoa_pool_setup"));
 	}
 	/* a damaged or failed one may say any size */
 	return p ? p : stoai_scratch_dirty(size ? size : STOAI_NODE_MAX);
 }
 
-void *
-stoa_pool_new_(stoa_tx *tx, const stoa_pool *pool, uint32_t size, uint32_t align)
+STOAI_FLATTEN void *
+stoa_pool_new_(
+	stoa_tx *tx, const stoa_pool *pool, uint32_t size, uint32_t align)
 {
 	struct pool v;
 	bool dry;
@@ -563,11 +571,12 @@ bin_look(const stoa_tx *rd, struct pool *v, unsigned bin, bool check,
 			return pool_damaged(rd, v->shared, "P4: a block");
 		if (check && stoai_heap_usable(rd->seg, off) < v->bytes)
 			return pool_damaged(rd, v->shared, "P3: no block");
-		if (b->prev_.ref.off != prev || pool_bin(v, used) != bin)
+		if (b->prev_.ref.off != prev ||
+			pool_bin(v, block_count(v, used)) != bin)
 			return pool_damaged(rd, v->shared, "P3: a block's bin");
 		if (used & ~v->valid)
 			return pool_damaged(rd, v->shared, "P5: used bits");
-		s->nodes += (uint64_t)__builtin_popcountll(used);
+		s->nodes += block_count(v, used);
 		s->blocks++;
 		s->free_blocks += bin == BIN_FREE;
 		prev = off;
@@ -576,8 +585,8 @@ bin_look(const stoa_tx *rd, struct pool *v, unsigned bin, bool check,
 }
 
 static bool
-pool_look(const stoa_tx *rd, const stoa_pool *pool, bool check,
-	stoa_pool_stat *s)
+pool_look(
+	const stoa_tx *rd, const stoa_pool *pool, bool check, stoa_pool_stat *s)
 {
 	struct pool v;
 

@@ -43,8 +43,8 @@ stoai_pool_set(stoa_tx *tx, const uint64_t *at, uint64_t value)
 bool stoai_pool_resolve(
 	const stoa_pool_options *options, stoa_pool *ret, int *error);
 /* A node, or NULL: failed. grow false, and no block has room: NULL, *ret_dry. */
-void *stoai_pool_take(
-	stoa_tx *tx, const stoa_pool *pool, bool grow, bool *ret_dry);
+void *
+stoai_pool_take(stoa_tx *tx, const stoa_pool *pool, bool grow, bool *ret_dry);
 /* The node at p, in use. False: it is none; tx has failed with a text. */
 bool stoai_pool_owns(stoa_tx *tx, const stoa_pool *pool, const void *p);
 

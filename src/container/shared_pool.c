@@ -35,8 +35,8 @@ enum {
 	HOT = 3 * sizeof(uint64_t) /* count, mark, tag: saved at once */
 };
 
-STOA_STATIC_ASSERT(
-	offsetof(stoa_pool_cache, tag_) == offsetof(stoa_pool_cache, count_) + 16,
+STOA_STATIC_ASSERT(offsetof(stoa_pool_cache, tag_) ==
+			   offsetof(stoa_pool_cache, count_) + 16,
 	"");
 
 /* ---- looking for caches ---- */
@@ -116,7 +116,7 @@ cache_set(stoa_pool_cache *c, uint64_t count)
 }
 
 /* A cache of that many, in place of the empty one that there may be. Locked. */
-static stoa_pool_cache *
+static stoa_pool_cache *__attribute__((noinline))
 cache_new(stoa_tx *tx, const stoa_pool_slot_ *slot, uint64_t room)
 {
 	stoa_pool_cache *c =
@@ -127,8 +127,8 @@ cache_new(stoa_tx *tx, const stoa_pool_slot_ *slot, uint64_t room)
 		return NULL;
 	c->owner_ = tx->seat->word;
 	c->room_ = room;
-	return stoai_pool_set(tx, &slot->cache_.ref.off,
-		       stoai_off(tx->seg, c)) &&
+	return stoai_pool_set(
+		       tx, &slot->cache_.ref.off, stoai_off(tx->seg, c)) &&
 			       stoai_tx_free(tx, old)
 		       ? c
 		       : NULL;
@@ -157,9 +157,8 @@ cache_mine(stoa_tx *tx, const stoa_shared_pool *sp, uint64_t max)
 /* ---- between caches and the pool; under its lock ---- */
 
 /* The last nodes of a cache go back, until `left` are there. */
-static bool
-cache_spill(stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c,
-	uint64_t left)
+static bool __attribute__((noinline)) cache_spill(stoa_tx *tx,
+	const stoa_shared_pool *sp, stoa_pool_cache *c, uint64_t left)
 {
 	if (!lock_pool(tx, sp) || !cache_touch(tx, c))
 		return false;
@@ -187,8 +186,8 @@ cache_put(stoa_tx *tx, stoa_pool_cache *c, uint64_t off)
 
 /* What caches of dead threads hold, up to n in this one. C2 */
 static bool
-cache_inherit(stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c,
-	uint64_t n)
+cache_inherit(
+	stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c, uint64_t n)
 {
 	const stoa_pool_slot_ *slots = slots_of(tx, sp);
 
@@ -226,9 +225,8 @@ cache_take(stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c,
 }
 
 /* An empty cache gets n nodes, or fewer if there would have to be a new block. */
-static bool
-cache_fill(stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c,
-	uint64_t n)
+static bool __attribute__((noinline)) cache_fill(
+	stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c, uint64_t n)
 {
 	if (!lock_pool(tx, sp) || !cache_touch(tx, c) ||
 		!cache_take(tx, sp, c, n, false))
@@ -243,7 +241,7 @@ cache_fill(stoa_tx *tx, const stoa_shared_pool *sp, stoa_pool_cache *c,
 
 /* ---- nodes ---- */
 
-static void *
+STOAI_FLATTEN static void *
 cached_alloc(stoa_tx *tx, const stoa_shared_pool *sp, uint64_t max)
 {
 	stoa_pool_cache *c = cache_mine(tx, sp, max);
@@ -263,7 +261,7 @@ cached_alloc(stoa_tx *tx, const stoa_shared_pool *sp, uint64_t max)
 	return stoai_mutable(p);
 }
 
-static void
+STOAI_FLATTEN static void
 cached_free(
 	stoa_tx *tx, const stoa_shared_pool *sp, const void *p, uint64_t max)
 {
@@ -274,12 +272,12 @@ cached_free(
 		return;
 	for (uint64_t i = 0; i < c->count_; i++)
 		if (stoai_unlikely(cache_nodes(c)[i] == off)) {
-			(void)stoai_tx_fail(tx,
-				stoai_error(-EFAULT,
-					"%s: %#llx is free already: this "
-					"thread has cached it",
-					stoai_name(tx->seg),
-					(unsigned long long)off));
+			(void)stoai_tx_fail(
+				tx, stoai_error(-EFAULT,
+					    "%s: %#llx is free already: this "
+					    "thread has cached it",
+					    stoai_name(tx->seg),
+					    (unsigned long long)off));
 			return;
 		}
 	if (c->count_ >= stoai_min(c->room_, max) &&
@@ -293,6 +291,7 @@ cached_free(
 static bool
 pool_begin(stoa_tx *tx, const stoa_shared_pool *sp, uint64_t *ret_max)
 {
+	*ret_max = 0;
 	if (!stoai_may_change(tx, sp, sizeof *sp))
 		return false;
 	*ret_max = stoai_min(a64_load_relaxed(&sp->cache_), CACHE_MAX);
@@ -300,53 +299,52 @@ pool_begin(stoa_tx *tx, const stoa_shared_pool *sp, uint64_t *ret_max)
 }
 
 void *
-stoa_shared_pool_alloc(stoa_tx *tx, const stoa_shared_pool *sp)
+stoa_shared_pool_alloc(stoa_tx *tx, const stoa_shared_pool *pool)
 {
 	uint64_t max;
 	void *p = NULL;
 
-	if (pool_begin(tx, sp, &max) && !max)
-		return stoa_pool_alloc(tx, &sp->pool_);
+	if (pool_begin(tx, pool, &max) && !max)
+		return stoa_pool_alloc(tx, &pool->pool_);
 	if (!tx->error)
-		p = cached_alloc(tx, sp, max);
+		p = cached_alloc(tx, pool, max);
 	return p ? p : stoai_scratch_dirty(STOAI_NODE_MAX);
 }
 
 void *
-stoa_shared_pool_new_(
-	stoa_tx *tx, const stoa_shared_pool *sp, uint32_t size, uint32_t align)
+stoa_shared_pool_new_(stoa_tx *tx, const stoa_shared_pool *pool, uint32_t size,
+	uint32_t align)
 {
 	uint64_t max;
 	void *p = NULL;
 
-	if (!pool_begin(tx, sp, &max))
+	if (!pool_begin(tx, pool, &max))
 		return stoai_scratch(size, NULL);
 	if (!max)
-		return stoa_pool_new_(tx, &sp->pool_, size, align);
-	if (size <= sp->pool_.size_ && align <= sp->pool_.align_)
-		p = cached_alloc(tx, sp, max);
+		return stoa_pool_new_(tx, &pool->pool_, size, align);
+	if (size <= pool->pool_.size_ && align <= pool->pool_.align_)
+		p = cached_alloc(tx, pool, max);
 	else
 		(void)stoai_tx_fail(tx,
 			stoai_error(-EINVAL,
 				"%u bytes at %u are no node of a pool that has "
 				"%u at %u",
-				size, align, sp->pool_.size_,
-				sp->pool_.align_));
+				size, align, pool->pool_.size_,
+				pool->pool_.align_));
 	return p ? memset(p, 0, size) : stoai_scratch(size, NULL);
 }
 
 void
-stoa_shared_pool_free(
-	stoa_tx *tx, const stoa_shared_pool *sp, const void *p)
+stoa_shared_pool_free(stoa_tx *tx, const stoa_shared_pool *pool, const void *p)
 {
 	uint64_t max;
 
-	if (!p || !pool_begin(tx, sp, &max))
+	if (!p || !pool_begin(tx, pool, &max))
 		return;
 	if (max)
-		cached_free(tx, sp, p, max);
+		cached_free(tx, pool, p, max);
 	else
-		stoa_pool_free(tx, &sp->pool_, p);
+		stoa_pool_free(tx, &pool->pool_, p);
 }
 
 /* ---- giving back ---- */
@@ -366,63 +364,63 @@ orphans_spill(stoa_tx *tx, const stoa_shared_pool *sp)
 }
 
 uint64_t
-stoa_shared_pool_trim(stoa_tx *tx, const stoa_shared_pool *sp)
+stoa_shared_pool_trim(stoa_tx *tx, const stoa_shared_pool *pool)
 {
-	return stoai_may_change(tx, sp, sizeof *sp) && lock_pool(tx, sp) &&
-			       orphans_spill(tx, sp)
-		       ? stoa_pool_trim(tx, &sp->pool_)
+	return stoai_may_change(tx, pool, sizeof *pool) &&
+			       lock_pool(tx, pool) && orphans_spill(tx, pool)
+		       ? stoa_pool_trim(tx, &pool->pool_)
 		       : 0;
 }
 
 uint64_t
-stoa_shared_pool_flush(stoa_tx *tx, const stoa_shared_pool *sp)
+stoa_shared_pool_flush(stoa_tx *tx, const stoa_shared_pool *pool)
 {
 	stoa_pool_cache *c;
 	uint64_t n;
 
-	if (!stoai_may_change(tx, sp, sizeof *sp))
+	if (!stoai_may_change(tx, pool, sizeof *pool))
 		return 0;
-	c = cache_at(tx, slots_of(tx, sp), tx->seat->index);
+	c = cache_at(tx, slots_of(tx, pool), tx->seat->index);
 	if (!c || c->owner_ != tx->seat->word)
 		return 0;
 	n = c->count_;
-	return cache_spill(tx, sp, c, 0) ? n : 0;
+	return cache_spill(tx, pool, c, 0) ? n : 0;
 }
 
 void
 stoa_shared_pool_set_cache(
-	stoa_tx *tx, const stoa_shared_pool *sp, uint32_t max)
+	stoa_tx *tx, const stoa_shared_pool *pool, uint32_t max)
 {
-	if (!stoai_may_change(tx, sp, sizeof *sp) || !lock_pool(tx, sp))
+	if (!stoai_may_change(tx, pool, sizeof *pool) || !lock_pool(tx, pool))
 		return;
 	if (max > CACHE_MAX)
-		(void)stoai_tx_fail(tx,
-			stoai_error(-EINVAL,
-				"a thread may cache %d nodes, not %u",
-				CACHE_MAX, max));
+		(void)stoai_tx_fail(
+			tx, stoai_error(-EINVAL,
+				    "a thread may cache %d nodes, not %u",
+				    CACHE_MAX, max));
 	else
-		(void)stoai_pool_set(tx, &sp->cache_, max);
+		(void)stoai_pool_set(tx, &pool->cache_, max);
 }
 
 uint32_t
-stoa_shared_pool_cache(const stoa_tx *rd, const stoa_shared_pool *sp)
+stoa_shared_pool_cache(const stoa_tx *rd, const stoa_shared_pool *pool)
 {
-	return stoai_tx_reads(rd) && stoai_tx_inside(rd, sp, sizeof *sp)
-		       ? (uint32_t)a64_load_relaxed(&sp->cache_)
+	return stoai_tx_reads(rd) && stoai_tx_inside(rd, pool, sizeof *pool)
+		       ? (uint32_t)a64_load_relaxed(&pool->cache_)
 		       : 0;
 }
 
 void
 stoa_shared_pool_statistics(
-	const stoa_tx *rd, const stoa_shared_pool *sp, stoa_pool_stat *ret)
+	const stoa_tx *rd, const stoa_shared_pool *pool, stoa_pool_stat *ret)
 {
 	const stoa_pool_slot_ *slots;
 
 	memset(ret, 0, sizeof *ret);
-	if (!stoai_tx_reads(rd) || !lock_pool(rd, sp))
+	if (!stoai_tx_reads(rd) || !lock_pool(rd, pool))
 		return;
-	stoa_pool_statistics(rd, &sp->pool_, ret);
-	slots = slots_of(rd, sp);
+	stoa_pool_statistics(rd, &pool->pool_, ret);
+	slots = slots_of(rd, pool);
 	for (uint32_t i = 0; slots && i < rd->seg->slot_count; i++) {
 		const stoa_pool_cache *c = cache_at(rd, slots, i);
 		uint64_t n = c ? a64_load_relaxed(&c->count_) : 0;
@@ -507,18 +505,18 @@ stoa_shared_pool_drop(
 	name = name_of(name, &wish, buf);
 	sp = stoa_object_find(tx, name, stoa_shared_pool);
 	if (!sp) {
-		(void)stoai_tx_fail(
-			tx, stoai_error(-ENOENT, "there is no pool '%s'", name));
+		(void)stoai_tx_fail(tx,
+			stoai_error(-ENOENT, "there is no pool '%s'", name));
 		return false;
 	}
 	(void)stoa_shared_pool_flush(tx, sp);
 	(void)stoa_shared_pool_trim(tx, sp);
 	stoa_pool_statistics(tx, &sp->pool_, &stat);
 	if (stat.nodes)
-		(void)stoai_tx_fail(tx,
-			stoai_error(-EBUSY,
-				"%llu nodes of the pool '%s' are in use or "
-				"cached",
-				(unsigned long long)stat.nodes, name));
+		(void)stoai_tx_fail(
+			tx, stoai_error(-EBUSY,
+				    "%llu nodes of the pool '%s' are in use or "
+				    "cached",
+				    (unsigned long long)stat.nodes, name));
 	return stoa_object_destroy(tx, name);
 }

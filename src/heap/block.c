@@ -93,8 +93,12 @@ stoai_heap_usable(stoa_segment *seg, uint64_t off)
 uint64_t
 stoai_heap_block(stoa_segment *seg, uint64_t off)
 {
+	const struct stoai_seat *seat = stoai_seat_of(seg);
+	uint64_t start = seat ? stoai_own_start(seat->heap, off) : 0;
 	struct stoai_block block;
 
+	if (stoai_likely(start != 0))
+		return start;
 	return stoai_block_find(seg, off, &block) &&
 			       stoai_lent_block(seg, off, &block) &&
 			       stoai_block_allocated(&block)

@@ -101,6 +101,36 @@ stoai_own_find(struct stoai_cache *h, uint64_t off, struct stoai_own *ret)
 	return stoai_likely(index * ret->class->size == in);
 }
 
+/* The start of the block of ours in a slab that off leads into; 0: there is none. */
+static inline uint64_t
+stoai_own_start(struct stoai_cache *h, uint64_t off)
+{
+	uint64_t rel = off - h->heap_off, span, index, start;
+	const struct stoai_meta *meta;
+	uint32_t class_index;
+	struct stoai_own own;
+
+	if (stoai_unlikely(rel >= h->heap_size))
+		return 0;
+	span = rel >> h->span_shift;
+	meta = (const void *)(h->metas + span * h->meta_stride);
+	class_index = a32_load_relaxed(&meta->class_index);
+	if (stoai_unlikely(class_index >= h->class_count))
+		return 0;
+	index = (rel - (span << h->span_shift)) *
+			h->classes[class_index].reciprocal >>
+		32;
+	if (stoai_unlikely(index >= h->classes[class_index].blocks))
+		return 0;
+	start = h->heap_off + (span << h->span_shift) +
+		index * h->classes[class_index].size;
+	return stoai_own_find(h, start, &own) &&
+			       a64_load_relaxed(&own.bits->alloc) &
+				       ~a64_load_relaxed(own.remote) & own.bit
+		       ? start
+		       : 0;
+}
+
 /* The first word of a cached block, which nobody else looks at. */
 static inline uint64_t *
 stoai_mark_at(const struct stoai_cache *h, uint64_t off)

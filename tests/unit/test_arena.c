@@ -114,8 +114,9 @@ sizes_and_alignments(void **state)
 		-EINVAL);
 	assert_int_equal(
 		STOA_DO(tx, seg, stoa_arena_alloc(tx, &b->out, 1, 3)), -EINVAL);
-	assert_int_equal(STOA_DO(tx, seg,
-				 stoa_arena_array(tx, &b->out, item, 1ull << 60)),
+	assert_int_equal(
+		STOA_DO(tx, seg,
+			stoa_arena_array(tx, &b->out, item, 1ull << 60)),
 		-EINVAL);
 	assert_sound();
 }

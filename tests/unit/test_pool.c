@@ -168,8 +168,8 @@ parameters(void **state)
 		assert_true(stoa_pool_setup(tx, &t->pool,
 			STOA_POOL_OPTIONS(.node_size = 100, .node_align = 64,
 				.overhead_percent = 5)));
-		assert_int_equal((uintptr_t)stoa_pool_alloc(tx, &t->pool) % 64,
-			0);
+		assert_int_equal(
+			(uintptr_t)stoa_pool_alloc(tx, &t->pool) % 64, 0);
 		assert_int_equal(stoa_tx_commit(tx), 0);
 	}
 	s = statistics();
@@ -185,20 +185,18 @@ parameters(void **state)
 				 stoa_pool_setup(tx, &t->other,
 					 STOA_POOL_OPTIONS(.node_size = 0))),
 		-EINVAL);
-	assert_int_equal(
-		STOA_DO(tx, seg,
-			stoa_pool_setup(tx, &t->other,
-				STOA_POOL_OPTIONS(.node_size = 8,
-					.nodes_per_block = 65))),
+	assert_int_equal(STOA_DO(tx, seg,
+				 stoa_pool_setup(tx, &t->other,
+					 STOA_POOL_OPTIONS(.node_size = 8,
+						 .nodes_per_block = 65))),
 		-EINVAL);
 	assert_int_equal(
 		STOA_DO(tx, seg, stoa_pool_alloc(tx, &t->other)), -EINVAL);
 	assert_text("stoa_pool_setup");
-	assert_int_equal(
-		STOA_DO(tx, seg,
-			stoa_pool_setup(tx, &t->other,
-				STOA_POOL_OPTIONS(.node_size = 8)),
-			stoa_pool_new(tx, &t->other, leaf)),
+	assert_int_equal(STOA_DO(tx, seg,
+				 stoa_pool_setup(tx, &t->other,
+					 STOA_POOL_OPTIONS(.node_size = 8)),
+				 stoa_pool_new(tx, &t->other, leaf)),
 		-EINVAL);
 }
 
@@ -213,9 +211,9 @@ refused(void **state)
 	assert_int_equal(
 		STOA_DO(tx, seg, stoa_pool_free(tx, &t->pool, p[1])), -EFAULT);
 	assert_text("free already");
-	assert_int_equal(STOA_DO(tx, seg,
-				 stoa_pool_free(tx, &t->pool,
-					 (const char *)p[0] + 8)),
+	assert_int_equal(
+		STOA_DO(tx, seg,
+			stoa_pool_free(tx, &t->pool, (const char *)p[0] + 8)),
 		-EFAULT);
 	assert_text("no node of");
 	{
@@ -392,8 +390,7 @@ options(void)
 static int
 setup_shared(void **state)
 {
-	return setup(state) ||
-	       stoa_shared_pool_open(seg, NULL, options(), &sp);
+	return setup(state) || stoa_shared_pool_open(seg, NULL, options(), &sp);
 }
 
 static stoa_pool_stat
@@ -441,8 +438,8 @@ shared_is_found(void **state)
 	leaf *p[20];
 
 	(void)state;
-	assert_int_equal(stoa_shared_pool_open(seg, NULL, options(), &again),
-		0);
+	assert_int_equal(
+		stoa_shared_pool_open(seg, NULL, options(), &again), 0);
 	assert_ptr_equal(again, sp);
 	assert_int_equal(
 		stoa_shared_pool_open(seg, "mine", options(), &named), 0);
@@ -483,8 +480,7 @@ cache_takes_and_gives_halves(void **state)
 		shared_statistics().nodes - shared_statistics().cached, 40);
 	shared_drop(p, 40);
 	assert_true(shared_statistics().cached <= 10);
-	assert_int_equal(
-		shared_statistics().nodes, shared_statistics().cached);
+	assert_int_equal(shared_statistics().nodes, shared_statistics().cached);
 	{
 		STOA_TX(tx, seg);
 		assert_true(stoa_shared_pool_flush(tx, sp) > 0);
@@ -561,8 +557,7 @@ dead_threads_cache_is_taken(void **state)
 	(void)state;
 	set_cache(14);
 	shared_make(p, 1); /* a slot and a cache of our own */
-	assert_int_equal(
-		STOA_DO(tx, seg, stoa_shared_pool_flush(tx, sp)), 0);
+	assert_int_equal(STOA_DO(tx, seg, stoa_shared_pool_flush(tx, sp)), 0);
 	assert_int_equal(pthread_create(&thread, NULL, thread_caches, NULL), 0);
 	pthread_join(thread, NULL);
 	had = shared_statistics().blocks;
@@ -655,8 +650,7 @@ thread_works(void *user)
 	for (unsigned i = 0; i < 16; i++)
 		if (mine[i] &&
 			STOA_DO(tx, (seg, &sp->lock),
-				stoa_shared_pool_delete(
-					tx, sp, leaf, mine[i])))
+				stoa_shared_pool_delete(tx, sp, leaf, mine[i])))
 			abort();
 	return NULL;
 }
@@ -728,8 +722,8 @@ checked_mode_is_content(void **state)
 
 	(void)state;
 	assert_null(stoa_segment_close(seg));
-	assert_int_equal(stoa_segment_open(NULL, STOA_CREATE | STOA_CHECKED,
-				 NULL, &seg),
+	assert_int_equal(
+		stoa_segment_open(NULL, STOA_CREATE | STOA_CHECKED, NULL, &seg),
 		0);
 	assert_int_equal(stoa_object_open(seg, "tree", tree, &t), 0);
 	assert_int_equal(stoa_shared_pool_open(seg, NULL, options(), &sp), 0);

@@ -16,6 +16,7 @@
 #include "os/os.h"
 #include "private.h"
 
+/* NOLINTBEGIN(readability-inconsistent-declaration-parameter-name): glibc's have underscores */
 #define SHOWN __attribute__((visibility("default")))
 
 SHOWN void *
@@ -140,6 +141,8 @@ malloc_trim(size_t pad)
 	return 0;
 }
 
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name) */
+
 /* ---- the end ---- */
 
 /* Where STOA_MALLOC_STATS leads: 1 is standard error, a path is a file's end. */
@@ -149,7 +152,7 @@ say(const char *text, size_t size)
 	const char *path = getenv("STOA_MALLOC_STATS");
 	int fd = STDERR_FILENO;
 
-	if (strchr(path, '/'))
+	if (path && strchr(path, '/'))
 		fd = open(
 			path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	(void)!write(fd, text, size);
