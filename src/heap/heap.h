@@ -143,7 +143,7 @@ uint64_t stoai_heap_lent_need(uint64_t size);
 /* A fresh transient run: nothing is in it, says its map. */
 void stoai_heap_lent_clear(stoa_segment *seg, uint64_t off);
 /* Shared data's large block at off, which nobody knows yet, is lent from now on. */
-void stoai_heap_lend(stoa_segment *seg, uint64_t off);
+void stoai_heap_lend(stoa_segment *seg, uint64_t off, struct stoai_lent *ret);
 /* Is there lent memory at off? */
 bool stoai_heap_lent(stoa_segment *seg, uint64_t off, struct stoai_lent *ret);
 /*

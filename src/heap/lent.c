@@ -47,20 +47,22 @@ stoai_heap_lent_clear(stoa_segment *seg, uint64_t off)
 	memset(stoai_at(seg, off), 0, map_size(stoai_heap_usable(seg, off)));
 }
 
-void
-stoai_heap_lend(stoa_segment *seg, uint64_t off)
-{
-	uint64_t *at = stoai_span_at(seg, stoai_span_of(seg, off));
-
-	a64_store_release(at, a64_load_relaxed(at) | STOAI_SPAN_LENT);
-}
-
 static void
 lent_run(uint64_t off, uint64_t size, struct stoai_lent *ret)
 {
 	ret->map = off;
 	ret->from = off + map_size(size);
 	ret->end = off + size;
+}
+
+void
+stoai_heap_lend(stoa_segment *seg, uint64_t off, struct stoai_lent *ret)
+{
+	uint64_t *at = stoai_span_at(seg, stoai_span_of(seg, off));
+	uint64_t word = a64_load_relaxed(at);
+
+	a64_store_release(at, word | STOAI_SPAN_LENT);
+	lent_run(off, stoai_span_length(word) << seg->span_shift, ret);
 }
 
 bool

@@ -200,12 +200,7 @@ own_extend(stoa_tx *tx, uint64_t size)
 	stoai_heap_lent_clear(seg, off);
 	if (!stoai_tx_give(tx, off, 0))
 		return tx->error;
-	stoai_heap_lend(seg, off);
-	if (!stoai_heap_lent(
-		    seg, off + (UINT64_C(1) << seg->span_shift) - 1, &lent))
-		return stoai_tx_damaged(tx,
-			"the run at %#llx is not its heap's",
-			(unsigned long long)off);
+	stoai_heap_lend(seg, off, &lent);
 	from.off = lent.from;
 	seg->heap_class->extend(tx, own_state(tx), from, lent.end - lent.from);
 	return tx->error;

@@ -461,6 +461,36 @@ fill_and_empty(void)
 	return s.size;
 }
 
+/* Spans of 64 KiB, runs of megabytes, whose maps are longer than a span. */
+static void
+large_segments(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+		uint64_t at;
+
+		seg = stoa_segment_close(seg);
+		assert_int_equal(stoa_segment_open(NULL, STOA_CREATE,
+					 STOA_SEGMENT_OPTIONS(.size = 128 << 20,
+						 .heap = classes[i]),
+					 &seg),
+			0);
+		STOA_TX(tx, seg);
+		at = stoa_ref_of(tx, stoa_alloc(tx, 9 << 20, 0)).off;
+		assert_int_equal(
+			stoa_ref_of(
+				tx, stoa_block_of(tx,
+					    (char *)seg->base + at + (8 << 20)))
+				.off,
+			at);
+		for (int n = 0; n < 20; n++)
+			(void)stoa_alloc(tx, 1 << 20, n % 2 ? 1 << 20 : 0);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+		assert_int_equal(stoa_segment_check(seg), 0);
+		assert_int_equal(stoa_segment_leaked(seg), 21);
+	}
+}
+
 /* A class grows with what is asked for; trimming takes back what it does not use. */
 static void
 grows_and_shrinks(void **state)
@@ -671,6 +701,7 @@ main(void)
 		cmocka_unit_test_teardown(freed_twice, end),
 		cmocka_unit_test_teardown(memory_ends, end),
 		cmocka_unit_test_teardown(locks_in_what_is_freed, end),
+		cmocka_unit_test_teardown(large_segments, end),
 		cmocka_unit_test_teardown(grows_and_shrinks, end),
 		cmocka_unit_test_teardown(shrinks_while_nobody_has_it, end),
 		cmocka_unit_test_teardown(containers, end),
