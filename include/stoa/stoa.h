@@ -28,4 +28,5 @@
 #include <stoa/filelock.h>
 #include <stoa/named.h>
 #include <stoa/contention.h>
+#include <stoa/heapstat.h>
 #endif

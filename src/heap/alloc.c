@@ -300,6 +300,7 @@ stoai_heap_alloc_slow(
 {
 	struct stoai_cache *h = seat->heap;
 	uint32_t index;
+	int rc;
 
 	if (!stoai_is_pow2(align) || align > ALIGN_MAX)
 		return stoai_error(-EINVAL,
@@ -307,6 +308,9 @@ stoai_heap_alloc_slow(
 			stoai_name(seat->seg), (unsigned long long)align);
 	size = stoai_max(size, 1);
 	index = stoai_class_for(size, align, h->class_count);
-	return index < h->class_count ? alloc_small(seat, index, align, ret)
-				      : alloc_large(seat, size, align, ret);
+	rc = index < h->class_count ? alloc_small(seat, index, align, ret)
+				    : alloc_large(seat, size, align, ret);
+	if (stoai_unlikely(rc != 0))
+		stoai_supply_refused(seat, size, rc);
+	return rc;
 }

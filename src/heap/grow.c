@@ -25,6 +25,7 @@
  * Invariant I8 (check.c): committed is the end of the last span, and not beyond
  * the reserve.
  */
+#include "heap/account.h"
 #include "heap/heap.h"
 #include "heap/supply.h"
 #include "os/os.h"
@@ -68,6 +69,8 @@ commit(stoa_segment *seg, uint64_t from, uint64_t to)
 	a64_store_release(
 		&stoai_header(seg)->committed, stoai_span_off(seg, to));
 	a64_store_relaxed(&seg->committed, stoai_span_off(seg, to));
+	stoai_account_most(
+		&stoai_header(seg)->size_most, to << seg->span_shift);
 }
 
 /* 0 also when somebody else was faster. */
@@ -87,6 +90,22 @@ grow_to(struct stoai_seat *seat, uint64_t from, uint64_t to)
 	return 0;
 }
 
+/* Bytes of the heap that are not free; the most of them are noted. */
+static uint64_t
+in_use(stoa_segment *seg)
+{
+	uint64_t count = stoai_span_count(seg), used = 0, word;
+
+	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
+		word = stoai_span_load(seg, at);
+		if (stoai_span_state(word) != STOAI_SPAN_FREE)
+			used += stoai_span_step(word);
+	}
+	used <<= seg->span_shift;
+	stoai_account_most(&stoai_header(seg)->taken_most, used);
+	return used;
+}
+
 int
 stoai_supply_grow(struct stoai_seat *seat, uint64_t want)
 {
@@ -100,6 +119,7 @@ stoai_supply_grow(struct stoai_seat *seat, uint64_t want)
 
 	if (count >= limit)
 		return STOAI_AT_LIMIT;
+	(void)in_use(seg);
 	need = stoai_min(need, limit - count);
 	step = stoai_min(stoai_max(need, step), limit - count);
 	rc = grow_to(seat, count, count + step);
@@ -108,23 +128,10 @@ stoai_supply_grow(struct stoai_seat *seat, uint64_t want)
 	return rc;
 }
 
-/* Bytes of the heap that are not free. */
-static uint64_t
-in_use(stoa_segment *seg)
-{
-	uint64_t count = stoai_span_count(seg), used = 0, word;
-
-	for (uint64_t at = 0; at < count; at += stoai_span_step(word)) {
-		word = stoai_span_load(seg, at);
-		if (stoai_span_state(word) != STOAI_SPAN_FREE)
-			used += stoai_span_step(word);
-	}
-	return used << seg->span_shift;
-}
-
 static STOAI_THREAD struct {
 	uint64_t seed; /* of the segment: its address may be used again */
 	stoa_segment_shortage what;
+	int rc; /* what the caller was told; 0: it is counted */
 } last;
 
 static stoa_segment_limit
@@ -156,6 +163,14 @@ stoa_segment_last_shortage(const stoa_segment *seg, stoa_segment_shortage *ret)
 		*ret = last.what;
 }
 
+void
+stoai_supply_refused(const struct stoai_seat *seat, uint64_t size, int rc)
+{
+	if (rc && rc == last.rc && last.seed == seat->seg->seed)
+		stoai_account_refused(seat, size, (uint32_t)last.what.hit);
+	last.rc = 0;
+}
+
 int
 stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc)
 {
@@ -168,6 +183,7 @@ stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc)
 		.used = in_use(seg),
 		.limit = limit};
 	last.what.hit = limit_hit(seg, rc);
+	last.rc = rc < 0 && rc != -EFBIG ? rc : -ENOSPC;
 	stoai_size_text(used, last.what.used);
 	stoai_size_text(of, limit);
 	stoai_size_text(piece, want);

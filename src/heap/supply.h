@@ -26,5 +26,10 @@ enum {
 int stoai_supply_grow(struct stoai_seat *seat, uint64_t want);
 /* -ENOSPC (or the system's error) with its text; rc: what stoai_supply_grow said. */
 int stoai_supply_failed(stoa_segment *seg, uint64_t want, int rc);
+/*
+ * An allocation of `size` bytes ends with rc < 0: it is counted if that is what
+ * stoai_supply_failed said last, so not what a larger class made good after all.
+ */
+void stoai_supply_refused(const struct stoai_seat *seat, uint64_t size, int rc);
 
 #endif

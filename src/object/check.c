@@ -255,10 +255,12 @@ static bool
 check_value(struct object_check *c, const stoa_type *type, const char *p);
 
 static bool
-check_block(void *user, uint64_t off)
+check_block(void *user, uint64_t off, const stoa_type *whose, uint64_t need)
 {
 	const struct object_check *c = user;
 
+	(void)whose;
+	(void)need;
 	if (stoai_heap_usable(c->rd->seg, off))
 		return true;
 	(void)stoai_tx_damaged(c->rd, "what is owned at %#llx is no block",

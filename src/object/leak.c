@@ -21,6 +21,7 @@
 #include "object/classes.h"
 #include "object/heaps.h"
 #include "object/index.h"
+#include "object/leak.h"
 #include "object/visit.h"
 #include "os/os.h"
 #include "segment/others.h"
@@ -29,20 +30,10 @@ enum {
 	LEAK_TRIES = 100
 }; /* against writers, and circles of waiters */
 
-struct blocks {
-	const stoa_tx *rd;
-	struct stoai_offsets seen; /* by the walks: who owns what twice */
-	size_t count, room, owned;
-	struct {
-		uint64_t off, size;
-		bool owned;
-	} * list;
-};
-
 static int
 blocks_add(void *user, uint64_t off, uint64_t size)
 {
-	struct blocks *b = user;
+	struct stoai_blocks *b = user;
 
 	if (b->count == b->room) {
 		size_t room = b->room ? b->room * 2 : 64;
@@ -55,15 +46,17 @@ blocks_add(void *user, uint64_t off, uint64_t size)
 	}
 	b->list[b->count].off = off;
 	b->list[b->count].size = size;
+	b->list[b->count].whose = NULL;
+	b->list[b->count].need = 0;
 	b->list[b->count++].owned = false;
 	return 0;
 }
 
-/* Somebody owns the block at off. */
+/* Somebody owns the block at off; whose NULL: the library itself. */
 static bool
-blocks_strike(void *user, uint64_t off)
+blocks_strike(void *user, uint64_t off, const stoa_type *whose, uint64_t need)
 {
-	struct blocks *b = user;
+	struct stoai_blocks *b = user;
 	size_t from = 0, to = b->count;
 
 	while (from < to) { /* in order of addresses */
@@ -77,6 +70,8 @@ blocks_strike(void *user, uint64_t off)
 	if (from < b->count && b->list[from].off == off &&
 		!b->list[from].owned) {
 		b->list[from].owned = true;
+		b->list[from].whose = whose;
+		b->list[from].need = need;
 		b->owned++;
 		return true;
 	}
@@ -93,13 +88,13 @@ blocks_strike_stored(
 	void *user, uint64_t off, const struct stoai_stored_type *s)
 {
 	(void)s;
-	return blocks_strike(user, off);
+	return blocks_strike(user, off, NULL, 0);
 }
 
 static bool
 blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
 {
-	struct blocks *b = user;
+	struct stoai_blocks *b = user;
 	const stoa_type *type = stoai_entry_type(b->rd, e);
 	struct stoai_walk w = {.rd = b->rd,
 		.block = blocks_strike,
@@ -108,7 +103,9 @@ blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
 	uint64_t count = 0;
 	const char *data =
 		type ? stoai_entry_data(b->rd, e, type, &count) : NULL;
-	bool ok = data && blocks_strike(b, off);
+	bool ok = data && blocks_strike(b, off, type,
+				  (uint64_t)(data - (const char *)e) +
+					  count * type->size);
 
 	if (ok && stoai_type_is_plain(type))
 		return true;
@@ -118,19 +115,19 @@ blocks_strike_object(void *user, uint64_t off, const struct stoai_entry *e)
 }
 
 static void
-blocks_strike_all(struct blocks *b)
+blocks_strike_all(struct stoai_blocks *b)
 {
 	const struct stoai_root *root = stoai_root(b->rd);
 	const struct stoai_entry *state;
 	uint64_t buckets, contention;
 
-	if (!root || !blocks_strike(b, stoai_off(b->rd->seg, root)))
+	if (!root || !blocks_strike(b, stoai_off(b->rd->seg, root), NULL, 0))
 		return;
 	buckets = a64_load_relaxed(&root->buckets);
-	if (buckets && !blocks_strike(b, buckets))
+	if (buckets && !blocks_strike(b, buckets, NULL, 0))
 		return;
 	contention = a64_load_relaxed(&root->contention);
-	if (contention && !blocks_strike(b, contention))
+	if (contention && !blocks_strike(b, contention, NULL, 0))
 		return;
 	state = stoai_class_entry(b->rd, root);
 	if (state &&
@@ -146,10 +143,11 @@ blocks_strike_all(struct blocks *b)
 
 /* How many are left, with a text that names the first. */
 static int64_t
-blocks_leaked(const struct blocks *b)
+blocks_leaked(const struct stoai_blocks *b, void *user)
 {
 	size_t i = 0;
 
+	(void)user;
 	if (b->owned == b->count)
 		return 0;
 	while (b->list[i].owned)
@@ -164,13 +162,13 @@ blocks_leaked(const struct blocks *b)
 }
 
 static int64_t
-leaked_once(stoa_segment *seg)
+blocks_once(stoa_segment *seg, stoai_blocks_reader f, void *user)
 {
 	const struct stoai_seat *seat = stoai_seat_of(seg);
 	const uint32_t own = seat ? seat->index : UINT32_MAX;
 	const uint64_t before = stoai_others_work(seg, own);
-	struct blocks b = {0};
-	int64_t leaked = 0;
+	struct stoai_blocks b = {0};
+	int64_t result = 0;
 	int rc;
 
 	STOA_READ(rd, seg);
@@ -182,7 +180,7 @@ leaked_once(stoa_segment *seg)
 		else
 			blocks_strike_all(&b);
 		if (!stoa_tx_error(rd))
-			leaked = blocks_leaked(&b);
+			result = f(&b, user);
 	}
 	free(b.list);
 	stoai_offsets_fini(&b.seen);
@@ -192,26 +190,35 @@ leaked_once(stoa_segment *seg)
 		return stoai_error(-EAGAIN,
 			"%s: others are changing it: count again",
 			stoai_name(seg));
-	return rc ? rc : leaked;
+	return rc ? rc : result;
 }
 
 int64_t
-stoa_segment_leaked(stoa_segment *seg)
+stoai_blocks_read(stoa_segment *seg, stoai_blocks_reader f, void *user)
 {
-	int64_t leaked = 0;
+	int64_t result = 0;
 
-	if (!seg)
-		return stoai_error(-EINVAL, "stoa_segment_leaked: seg is NULL");
 	stoai_error_clear();
 	if (!seg->readonly)
 		(void)stoai_sweep(seg, true);
 	for (int i = 0; i < LEAK_TRIES; i++) {
 		if (i)
 			stoai_os_yield();
-		leaked = leaked_once(seg);
-		if (leaked != -EAGAIN && leaked != -EDEADLK)
+		result = blocks_once(seg, f, user);
+		if (result != -EAGAIN && result != -EDEADLK)
 			break;
 	}
+	return result;
+}
+
+int64_t
+stoa_segment_leaked(stoa_segment *seg)
+{
+	int64_t leaked;
+
+	if (!seg)
+		return stoai_error(-EINVAL, "stoa_segment_leaked: seg is NULL");
+	leaked = stoai_blocks_read(seg, blocks_leaked, NULL);
 	if (!leaked)
 		stoai_error_clear();
 	return leaked;

@@ -98,7 +98,8 @@ struct walking {
 	struct stoai_visitor visitor; /* what containers call */
 	struct waiting *list;
 	size_t count, room;
-	int depth; /* containers that are being visited */
+	int depth;                  /* containers that are being visited, */
+	const stoa_type *container; /* the innermost */
 };
 
 static bool walk_value(struct walking *k, const stoa_type *type, const void *p);
@@ -129,13 +130,13 @@ walk_later(struct walking *k, const stoa_type *type, const void *p)
 }
 
 static bool
-walk_block(void *user, uint64_t off)
+walk_block(
+	struct walking *k, uint64_t off, const stoa_type *whose, uint64_t need)
 {
-	struct walking *k = user;
-
 	switch (stoai_offsets_add(k->w->seen, off)) {
 	case STOAI_OFFSETS_NEW:
-		return !k->w->block || k->w->block(k->w->user, off);
+		return !k->w->block ||
+		       k->w->block(k->w->user, off, whose, need);
 	case STOAI_OFFSETS_OLD:
 		(void)stoai_tx_damaged(k->w->rd,
 			"the block at %#llx is owned twice",
@@ -145,6 +146,15 @@ walk_block(void *user, uint64_t off)
 	default:
 		return walk_is_out_of_memory(k);
 	}
+}
+
+/* What a container tells. */
+static bool
+walk_inner_block(void *user, uint64_t off)
+{
+	struct walking *k = user;
+
+	return walk_block(k, off, k->container, 0);
 }
 
 /* What the user wants with a value inside an owned block. */
@@ -193,7 +203,9 @@ walk_owned_array(
 	const stoa_tx *rd = k->w->rd;
 	uint64_t count;
 	const char *p = stoai_entry_data(rd, e, type, &count);
-	bool ok = p && walk_block(k, stoai_off(rd->seg, e));
+	bool ok = p &&
+		  walk_block(k, stoai_off(rd->seg, e), type,
+			  (uint64_t)(p - (const char *)e) + count * type->size);
 
 	if (ok && stoai_type_is_plain(type) && !k->w->value)
 		return true;
@@ -223,13 +235,14 @@ walk_owned(struct walking *k, const stoa_type *type, const void *link)
 	array = stoai_array_of(rd, type, off);
 	if (array)
 		return walk_owned_array(k, type, array);
-	return walk_block(k, off) && walk_wanted(k, type, p);
+	return walk_block(k, off, type, type->size) && walk_wanted(k, type, p);
 }
 
 static bool
 walk_container(struct walking *k, const stoa_type *type, const void *p)
 {
 	const struct stoai_kind_class *class = &stoai_kind_class[type->kind];
+	const stoa_type *outer = k->container;
 	bool ok;
 
 	if (k->w->container && !k->w->container(k->w->user, type, p))
@@ -237,7 +250,9 @@ walk_container(struct walking *k, const stoa_type *type, const void *p)
 	if (!class->visit)
 		return true;
 	k->depth++;
+	k->container = type;
 	ok = class->visit(k->w->rd, type, p, &k->visitor);
+	k->container = outer;
 	k->depth--;
 	return ok && !stoa_tx_error(k->w->rd);
 }
@@ -283,7 +298,7 @@ stoai_walk(const struct stoai_walk *w, const stoa_type *type, const void *p)
 	struct walking k = {.w = w};
 	bool ok = stoai_tx_reads(w->rd);
 
-	k.visitor.block = walk_block;
+	k.visitor.block = walk_inner_block;
 	k.visitor.value = walk_inner;
 	k.visitor.user = &k;
 	if (ok)
@@ -298,10 +313,12 @@ stoai_walk(const struct stoai_walk *w, const stoa_type *type, const void *p)
 }
 
 static bool
-visitor_block(void *user, uint64_t off)
+visitor_block(void *user, uint64_t off, const stoa_type *whose, uint64_t need)
 {
 	const struct stoai_visitor *v = user;
 
+	(void)whose;
+	(void)need;
 	return !v->block || v->block(v->user, off);
 }
 

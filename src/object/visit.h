@@ -28,7 +28,10 @@ enum stoai_walk_on {
 struct stoai_walk {
 	const stoa_tx *rd;
 	/* all optional; false: stop */
-	bool (*block)(void *user, uint64_t off);
+	/* whose: what owns it, a container or the object itself; need: bytes of it
+	   that are used, 0: not known */
+	bool (*block)(void *user, uint64_t off, const stoa_type *whose,
+		uint64_t need);
 	/* a value inside an owned block, before it is walked */
 	enum stoai_walk_on (*value)(
 		void *user, const stoa_type *type, const void *p);

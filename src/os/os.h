@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -230,6 +231,14 @@ int stoai_os_random(void *to, size_t size);
 /* -ENODATA: all zeros; -EBADMSG: no id */
 int stoai_os_boot_id(uint8_t ret[16]);
 const char *stoai_os_environment(const char *name);
+
+/* ---- who called ---- */
+/* Return addresses, the innermost first; how many. -ENOTSUP */
+int stoai_os_stack(void **ret, int room);
+/* "function" or "file+0x12", without blanks and ';' */
+void stoai_os_frame_text(const void *at, char *buf, size_t size);
+/* Which files are mapped where, as the kernel writes it. */
+int stoai_os_maps(FILE *out);
 
 /* ---- libc's robust list of this thread ---- */
 struct stoai_robust_head { /* the kernel's layout: list, futex_offset, pending */

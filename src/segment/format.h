@@ -100,14 +100,18 @@ struct stoai_header {
 	uint64_t committed; /* end of the memory that the heap may touch */
 	uint64_t cursor;    /* hint: the span where the next search begins */
 	stoa_mutex heap_lock;
-	uint8_t pad4[40];
-	stoa_rwlock lock; /* what STOA_TX(tx, seg) takes */
+	/* what nobody but people reads, here and below: heap/account.c */
+	uint32_t refused[6];   /* allocations, by stoa_segment_limit - 1 */
+	uint64_t refused_size; /* bytes that the last one wanted */
+	uint64_t refused_who;  /* who, why; 0 while they are written */
+	stoa_rwlock lock;      /* what STOA_TX(tx, seg) takes */
 	uint8_t pad5[16];
-	stoa_rwlock names; /* the object index */
-	uint8_t pad6[16];
+	stoa_rwlock names;              /* the object index */
+	uint64_t size_most, taken_most; /* bytes of heap; of it not free */
 	stoa_rwlock
 		blocks; /* what heap_class keeps, and the maps of lent runs */
-	uint8_t pad7[STOAI_HEADER_SIZE - 560 - STOAI_NAME_SIZE];
+	uint64_t refused_ns; /* when that was */
+	uint8_t pad6[STOAI_HEADER_SIZE - 568 - STOAI_NAME_SIZE];
 	char full_name
 		[STOAI_NAME_SIZE]; /* of named ones, whole, with its NUL */
 };
@@ -287,6 +291,8 @@ STOA_STATIC_ASSERT(
 STOA_STATIC_ASSERT(offsetof(struct stoai_header, committed) == 320, "");
 STOA_STATIC_ASSERT(offsetof(struct stoai_header, lock) == 384, "");
 STOA_STATIC_ASSERT(offsetof(struct stoai_header, names) == 448, "");
+STOA_STATIC_ASSERT(offsetof(struct stoai_header, refused_who) == 376, "");
+STOA_STATIC_ASSERT(offsetof(struct stoai_header, blocks) == 512, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_header) == STOAI_HEADER_SIZE, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_slot) == 128, "");
 STOA_STATIC_ASSERT(sizeof(struct stoai_lane) == STOAI_LANE_LOG, "");

@@ -51,7 +51,9 @@ struct stoa_segment {
 	bool caller_memory; /* a caller's buffer: fd carries owner bytes only */
 	bool checked;       /* tx/checked.c watches every transaction */
 	uint8_t backing;    /* enum stoai_backing_kind */
+	uint32_t profiled;  /* tx/profile.c samples allocations */
 	void *checked_state; /* tx/checked.c */
+	void *profile;       /* tx/profile.c */
 	void *types_cache;   /* object/: descriptions seen by this process */
 	/* object/: how objects are found; NULL: by the hash */
 	const struct stoa_index_class *index;

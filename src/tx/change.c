@@ -138,6 +138,8 @@ stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size)
 	}
 	stoai_heap_publish(seat, off);
 	stoai_tx_fresh(tx, off, size);
+	if (stoai_unlikely(tx->seg->profiled))
+		stoai_profile_alloc(tx->seg, off, size);
 	return true;
 }
 

@@ -108,4 +108,11 @@ void stoai_checked_segment_end(stoa_segment *seg);
 /* A container's block at off holds nothing any more: see that nobody writes to it. */
 void stoai_checked_moved(struct stoa_tx *tx, uint64_t off);
 
+/* ---- profile.c ---- */
+
+/* Asked where seg->profiled: a block is made; it is about to be freed, or undone. */
+void stoai_profile_alloc(stoa_segment *seg, uint64_t off, uint64_t size);
+void stoai_profile_free(const stoa_segment *seg, uint64_t off);
+void stoai_profile_segment_end(stoa_segment *seg);
+
 #endif

@@ -40,6 +40,7 @@ void
 stoai_tx_segment_end(stoa_segment *seg)
 {
 	stoai_checked_segment_end(seg);
+	stoai_profile_segment_end(seg);
 }
 
 void

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import tempfile
 import time
+import xml.etree.ElementTree
 
 from harness import Case, READING, STOA
 
@@ -22,6 +23,7 @@ def all_of(name, status=0, check=None):
     return (((("ls",), 0), (("ls", name), 0), (("info", name), status),
              (("info", "-l", name), status), (("check", name), check),
              (("dump", name), status), (("dump", "--list", name), status),
+             (("heap", name), check),
              (("locks", name), status), (("locks", "--tree", name), status)))
 
 
@@ -161,6 +163,43 @@ class Idle(Case):
         self.assertIn("1 of", result.out)
         finding, = self.json("check", "bank", status=4)["findings"]
         self.assertEqual(finding["kind"], "leak")
+
+    def test_heap(self):
+        """Every byte is in one sum, in one row of each table, and in the picture."""
+        heap = self.json("heap", "bank")
+        stat = heap["statistics"]
+        self.assertEqual(stat["size"], sum(
+            stat[k] for k in ("used", "transient", "room", "free", "lost")))
+        self.assertEqual(stat["size"], sum(c["bytes"] for c in heap["classes"]))
+        self.assertEqual(stat["size"], sum(s["bytes"] for s in heap["spans"]))
+        self.assertEqual(stat["used"], sum(t["bytes"] for t in heap["types"]))
+        self.assertEqual(stat["used"], sum(s["used"] for s in heap["slots"]))
+        self.assertIn("account", [t["type"] for t in heap["types"]])
+        self.assertEqual((heap["leaked"], heap["leaks"], stat["refused"]), (0, [], 0))
+        text = self.stoa("heap", "bank", LC_ALL="C").out
+        cells = text.splitlines()[1].split("MiB  ")[1]
+        self.assertEqual(cells, "".join(
+            {"slab": "1", "free": "."}[s["kind"]] * s["count"]
+            for s in heap["spans"])[:len(cells)])
+        self.assertIn("▁", self.stoa("heap", "bank", LC_ALL="C.UTF-8").out)
+
+    def test_heap_drawn(self):
+        svg = xml.etree.ElementTree.fromstring(
+            self.stoa("heap", "--svg", "bank").out)
+        cells = [t.text for t in svg.iter("{http://www.w3.org/2000/svg}title")]
+        spans = self.json("heap", "bank")["spans"]
+        self.assertEqual(len(cells), sum(s["count"] for s in spans))
+        for span in spans:
+            if span["kind"] == "slab":
+                self.assertIn(f"blocks of {span['size']} bytes: {span['used']} of",
+                              cells[span["first"]])
+
+    def test_heap_leaked(self):
+        self.play("leak")
+        heap = self.json("heap", "bank")
+        self.assertEqual((heap["leaked"], len(heap["leaks"])), (1, 1))
+        self.assertIn("(leaked)", [t["type"] for t in heap["types"]])
+        self.assertIn("LEAKED AT", self.stoa("heap", "bank").out)
 
     def test_colours_are_for_terminals(self):
         self.play("flag-damaged")

@@ -40,7 +40,7 @@ struct command {
 };
 
 extern const struct command cmd_ls, cmd_info, cmd_check, cmd_recover, cmd_rm,
-	cmd_dump, cmd_locks;
+	cmd_dump, cmd_locks, cmd_heap;
 
 /* Was the option with this key given? */
 static inline bool

@@ -13,7 +13,7 @@
 #include "out.h"
 
 static const struct command *const commands[] = {&cmd_ls, &cmd_info, &cmd_check,
-	&cmd_recover, &cmd_rm, &cmd_dump, &cmd_locks};
+	&cmd_recover, &cmd_rm, &cmd_dump, &cmd_locks, &cmd_heap};
 
 static const struct argp_option common_options[] = {
 	{"directory", 'd', "DIR", 0,

@@ -24,7 +24,7 @@ _stoa()
 	COMPREPLY=()
 	if [ "$COMP_CWORD" = 1 ]; then
 		mapfile -t COMPREPLY < <(compgen -W \
-			'ls info check recover rm dump locks help --help --version' \
+			'ls info check recover rm dump locks heap help --help --version' \
 			-- "$word")
 		return
 	fi
@@ -44,6 +44,7 @@ _stoa()
 	rm) own=--force ;;
 	dump) own='--attach --list' ;;
 	check) own=--attach ;;
+	heap) own='--attach --svg' ;;
 	locks) own='--tree --contention --count --stop' ;;
 	esac
 	case $before in
@@ -60,7 +61,7 @@ _stoa()
 		mapfile -t COMPREPLY < <(compgen -W "$common $own" -- "$word")
 	elif [ "$command" = help ]; then
 		mapfile -t COMPREPLY < <(compgen -W \
-			'ls info check recover rm dump locks' -- "$word")
+			'ls info check recover rm dump locks heap' -- "$word")
 	elif [ "$command" = dump ] && [ ${#names[@]} = 1 ]; then
 		where=(--directory "$directory" --domain "$domain")
 		[ -z "$file" ] || where=(--file)
