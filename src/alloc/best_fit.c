@@ -35,10 +35,10 @@
 enum {
 	USED = 1,
 	BEFORE = 2,
-	FLAGS = 15,
-	HEAD = 8,
+	HEAD_FLAGS = 15,
+	BEST_HEAD = 8,
 	LEAST = 32, /* bytes of a chunk */
-	DEPTH_MAX = 256
+	BEST_DEPTH_MAX = 256
 };
 
 struct best_fit {
@@ -60,13 +60,13 @@ static const stoa_type best_fit_type = {"stoa_heap_best_fit",
 /* ---- chunks ---- */
 
 static const struct chunk *
-chunk_at(const stoa_tx *rd, uint64_t off)
+best_at(const stoa_tx *rd, uint64_t off)
 {
 	return stoai_alloc_at(rd, off, sizeof(struct chunk));
 }
 
 static const uint64_t *
-word_at(const stoa_tx *rd, uint64_t off)
+chunk_word(const stoa_tx *rd, uint64_t off)
 {
 	return stoai_alloc_at(rd, off, sizeof(uint64_t));
 }
@@ -74,11 +74,11 @@ word_at(const stoa_tx *rd, uint64_t off)
 static uint64_t
 size_of(uint64_t head)
 {
-	return head & ~(uint64_t)FLAGS;
+	return head & ~(uint64_t)HEAD_FLAGS;
 }
 
 static void
-damaged(const stoa_tx *rd, uint64_t off)
+chunk_damaged(const stoa_tx *rd, uint64_t off)
 {
 	(void)stoai_tx_damaged(rd,
 		"best fit: the chunk at %#llx makes no sense",
@@ -89,7 +89,7 @@ damaged(const stoa_tx *rd, uint64_t off)
 static bool
 mark_before(stoa_tx *tx, uint64_t off, bool is_free)
 {
-	const uint64_t *head = word_at(tx, off);
+	const uint64_t *head = chunk_word(tx, off);
 
 	return head &&
 	       stoai_alloc_put(tx, head,
@@ -100,8 +100,8 @@ mark_before(stoa_tx *tx, uint64_t off, bool is_free)
 static bool
 mark_free(stoa_tx *tx, uint64_t off, uint64_t size)
 {
-	const uint64_t *head = word_at(tx, off);
-	const uint64_t *last = word_at(tx, off + size - HEAD);
+	const uint64_t *head = chunk_word(tx, off);
+	const uint64_t *last = chunk_word(tx, off + size - BEST_HEAD);
 
 	return head && last && stoai_alloc_put(tx, head, size) &&
 	       stoai_alloc_put(tx, last, size);
@@ -120,7 +120,7 @@ key_less(struct key a, struct key b)
 }
 
 static uint64_t
-priority(const stoa_tx *rd, uint64_t off)
+best_priority(const stoa_tx *rd, uint64_t off)
 {
 	uint64_t x = off ^ rd->seg->seed;
 
@@ -141,7 +141,7 @@ struct found {
 static const struct chunk *
 step(const stoa_tx *rd, const uint64_t *link, unsigned *left, struct key *key)
 {
-	const struct chunk *c = *link ? chunk_at(rd, *link) : NULL;
+	const struct chunk *c = *link ? best_at(rd, *link) : NULL;
 
 	if (!c)
 		return NULL;
@@ -149,7 +149,7 @@ step(const stoa_tx *rd, const uint64_t *link, unsigned *left, struct key *key)
 	key->size = size_of(c->head);
 	if ((*left)--)
 		return c;
-	damaged(rd, *link);
+	chunk_damaged(rd, *link);
 	return NULL;
 }
 
@@ -160,7 +160,7 @@ seek(const stoa_tx *rd, const struct best_fit *s, struct key want,
 {
 	const uint64_t *link = &s->root;
 	const struct chunk *c;
-	unsigned left = DEPTH_MAX;
+	unsigned left = BEST_DEPTH_MAX;
 	struct key key;
 
 	memset(ret, 0, sizeof *ret);
@@ -188,7 +188,7 @@ behind(const stoa_tx *rd, const struct found *at)
 	const uint64_t *link = &at->c->right;
 	struct key next = at->greater, key;
 	const struct chunk *c;
-	unsigned left = DEPTH_MAX;
+	unsigned left = BEST_DEPTH_MAX;
 
 	while ((c = step(rd, link, &left, &key))) {
 		next = key;
@@ -205,8 +205,8 @@ unlink_chunk(stoa_tx *tx, const struct found *at)
 	uint64_t a = at->c->left, b = at->c->right;
 
 	while (a && b) {
-		bool first = priority(tx, a) > priority(tx, b);
-		const struct chunk *c = chunk_at(tx, first ? a : b);
+		bool first = best_priority(tx, a) > best_priority(tx, b);
+		const struct chunk *c = best_at(tx, first ? a : b);
 
 		if (!c || !stoai_alloc_put(tx, link, first ? a : b))
 			return false;
@@ -226,7 +226,7 @@ split_below(stoa_tx *tx, const uint64_t *link, const struct chunk *fresh,
 {
 	const uint64_t *side[2] = {&fresh->left, &fresh->right};
 	uint64_t tree = *link;
-	unsigned left = DEPTH_MAX;
+	unsigned left = BEST_DEPTH_MAX;
 	const struct chunk *c;
 	struct key other;
 
@@ -247,14 +247,14 @@ split_below(stoa_tx *tx, const uint64_t *link, const struct chunk *fresh,
 static bool
 insert(stoa_tx *tx, const struct best_fit *s, struct key key)
 {
-	const struct chunk *fresh = chunk_at(tx, key.off), *c;
+	const struct chunk *fresh = best_at(tx, key.off), *c;
 	const uint64_t *link = &s->root;
-	uint64_t mine = priority(tx, key.off);
-	unsigned left = DEPTH_MAX;
+	uint64_t mine = best_priority(tx, key.off);
+	unsigned left = BEST_DEPTH_MAX;
 	struct key other;
 
 	while ((c = step(tx, link, &left, &other)) &&
-		priority(tx, other.off) > mine)
+		best_priority(tx, other.off) > mine)
 		link = key_less(other, key) ? &c->right : &c->left;
 	return fresh && !tx->error && split_below(tx, link, fresh, key);
 }
@@ -271,7 +271,7 @@ put_free(stoa_tx *tx, const struct best_fit *s, uint64_t off, uint64_t size)
 
 /* A free chunk of the tree gets another size, larger or smaller. */
 static bool
-resize(stoa_tx *tx, const struct best_fit *s, const struct found *at,
+chunk_resize(stoa_tx *tx, const struct best_fit *s, const struct found *at,
 	uint64_t size)
 {
 	struct key key = {size, at->key.off}, next;
@@ -294,14 +294,15 @@ static void
 extend(stoa_tx *tx, const struct best_fit *s, uint64_t from, uint64_t size,
 	uint64_t unit)
 {
-	uint64_t first = stoai_align_up(from + UINT64_C(2) * HEAD, unit) - HEAD;
-	uint64_t end = from + size - HEAD, bytes;
-	const uint64_t *before = word_at(tx, from), *last;
+	uint64_t first = stoai_align_up(from + UINT64_C(2) * BEST_HEAD, unit) -
+			 BEST_HEAD;
+	uint64_t end = from + size - BEST_HEAD, bytes;
+	const uint64_t *before = chunk_word(tx, from), *last;
 
 	if (first + stoai_max(LEAST, unit) > end || !before)
 		return; /* too little to be of use */
 	bytes = (end - first) & ~(unit - 1);
-	last = word_at(tx, first + bytes);
+	last = chunk_word(tx, first + bytes);
 	if (last && stoai_alloc_put(tx, before, s->pieces) &&
 		stoai_alloc_put(tx, &s->pieces, from) &&
 		stoai_alloc_put(tx, &s->unit, unit) &&
@@ -314,18 +315,18 @@ extend(stoa_tx *tx, const struct best_fit *s, uint64_t from, uint64_t size,
  * stays free, what is behind it is given or is a chunk of its own.
  */
 static bool
-cut(stoa_tx *tx, const struct best_fit *s, const struct found *at, uint64_t off,
-	uint64_t size)
+best_cut(stoa_tx *tx, const struct best_fit *s, const struct found *at,
+	uint64_t off, uint64_t size)
 {
 	uint64_t front = off - at->key.off, end = at->key.off + at->key.size;
 	uint64_t tail = end - off - size;
-	const uint64_t *last = word_at(tx, end - HEAD);
-	const uint64_t *head = word_at(tx, off);
+	const uint64_t *last = chunk_word(tx, end - BEST_HEAD);
+	const uint64_t *head = chunk_word(tx, off);
 
-	if (!last || !head || !stoai_tx_save(tx, last, HEAD) ||
-		!stoai_tx_save(tx, &at->c->left, UINT64_C(2) * HEAD))
+	if (!last || !head || !stoai_tx_save(tx, last, BEST_HEAD) ||
+		!stoai_tx_save(tx, &at->c->left, UINT64_C(2) * BEST_HEAD))
 		return false;
-	if (!(front ? resize(tx, s, at, front) : unlink_chunk(tx, at)))
+	if (!(front ? chunk_resize(tx, s, at, front) : unlink_chunk(tx, at)))
 		return false;
 	if (tail >= stoai_max(LEAST, s->unit)) {
 		if (!put_free(tx, s, off + size, tail))
@@ -349,21 +350,21 @@ best_fit_alloc(stoa_tx *tx, const void *state, uint64_t size, uint64_t align)
 
 	if (!stoai_is_pow2(unit)) /* 0: no memory yet */
 		return ref;
-	size = stoai_max(stoai_align_up(size + HEAD, unit), least);
+	size = stoai_max(stoai_align_up(size + BEST_HEAD, unit), least);
 	/* so much more always has a place in it that is aligned */
 	want.size = align <= unit ? size : size + align + least;
 	seek(tx, s, want, &at);
 	if (!at.c)
 		return ref;
-	off = ((at.key.off + at.key.size - size + HEAD) &
+	off = ((at.key.off + at.key.size - size + BEST_HEAD) &
 		      ~(stoai_max(align, unit) - 1)) -
-	      HEAD;
+	      BEST_HEAD;
 	if (off - at.key.off < least && off != at.key.off) {
 		size += off - at.key.off;
 		off = at.key.off;
 	}
-	if (cut(tx, s, &at, off, size))
-		ref.off = off + HEAD;
+	if (best_cut(tx, s, &at, off, size))
+		ref.off = off + BEST_HEAD;
 	return ref;
 }
 
@@ -377,7 +378,7 @@ find(stoa_tx *tx, const struct best_fit *s, uint64_t off, uint64_t size,
 	seek(tx, s, key, ret);
 	if (ret->c && ret->key.off == off && ret->key.size == size)
 		return true;
-	damaged(tx, off);
+	chunk_damaged(tx, off);
 	return false;
 }
 
@@ -385,14 +386,14 @@ static void
 best_fit_free(stoa_tx *tx, const void *state, stoa_ref block)
 {
 	const struct best_fit *s = state;
-	uint64_t off = block.off - HEAD, size, front;
-	const uint64_t *head = word_at(tx, off), *next, *last;
+	uint64_t off = block.off - BEST_HEAD, size, front;
+	const uint64_t *head = chunk_word(tx, off), *next, *last;
 	struct found at;
 
 	if (!head)
 		return;
 	size = size_of(*head);
-	next = word_at(tx, off + size);
+	next = chunk_word(tx, off + size);
 	if (!next)
 		return;
 	if (!(*next & USED)) {
@@ -405,20 +406,20 @@ best_fit_free(stoa_tx *tx, const void *state, stoa_ref block)
 		(void)put_free(tx, s, off, size);
 		return;
 	}
-	last = word_at(tx, off - HEAD);
+	last = chunk_word(tx, off - BEST_HEAD);
 	front = last ? *last : 0;
 	if (last && find(tx, s, off - front, front, &at) &&
-		resize(tx, s, &at, front + size))
+		chunk_resize(tx, s, &at, front + size))
 		(void)mark_before(tx, off + size, true);
 }
 
 static uint64_t
 best_fit_usable(const stoa_tx *rd, const void *state, stoa_ref block)
 {
-	const uint64_t *head = word_at(rd, block.off - HEAD);
+	const uint64_t *head = chunk_word(rd, block.off - BEST_HEAD);
 
 	(void)state;
-	return head ? size_of(*head) - HEAD : 0;
+	return head ? size_of(*head) - BEST_HEAD : 0;
 }
 
 /* Its one chunk is free. A piece that was too little is in no list. */
@@ -427,20 +428,22 @@ best_fit_reduce(stoa_tx *tx, const void *state, stoa_ref from, uint64_t size)
 {
 	const struct best_fit *s = state;
 	uint64_t off =
-		stoai_align_up(from.off + UINT64_C(2) * HEAD, s->unit) - HEAD;
+		stoai_align_up(from.off + UINT64_C(2) * BEST_HEAD, s->unit) -
+		BEST_HEAD;
 	const uint64_t *link = &s->pieces, *head, *piece = NULL;
 	uint64_t left = size_of(tx->seg->size) / LEAST;
 	struct found at;
 
 	while (*link && *link != from.off && left--) {
-		link = word_at(tx, *link);
+		link = chunk_word(tx, *link);
 		if (!link)
 			return false;
 	}
-	head = word_at(tx, off);
+	head = chunk_word(tx, off);
 	if (*link != from.off)
-		return off - from.off + stoai_max(LEAST, s->unit) + HEAD > size;
-	piece = word_at(tx, from.off);
+		return off - from.off + stoai_max(LEAST, s->unit) + BEST_HEAD >
+		       size;
+	piece = chunk_word(tx, from.off);
 	return head && piece && !(*head & USED) &&
 	       find(tx, s, off, size_of(*head), &at) && unlink_chunk(tx, &at) &&
 	       stoai_alloc_put(tx, link, *piece);
@@ -448,7 +451,7 @@ best_fit_reduce(stoa_tx *tx, const void *state, stoa_ref from, uint64_t size)
 
 /* ---- verification ---- */
 
-struct sum {
+struct chunk_sum {
 	uint64_t chunks, bytes;
 };
 
@@ -461,9 +464,9 @@ wrong(const stoa_tx *rd, int invariant, uint64_t off, const char *what)
 
 /* I1; a stack of the nodes whose left side is being walked. */
 static int
-tree_check(const stoa_tx *rd, const struct best_fit *s, struct sum *sum)
+tree_check(const stoa_tx *rd, const struct best_fit *s, struct chunk_sum *sum)
 {
-	uint64_t stack[DEPTH_MAX], at = s->root;
+	uint64_t stack[BEST_DEPTH_MAX], at = s->root;
 	struct key last = {0, 0};
 	unsigned depth = 0;
 
@@ -472,12 +475,13 @@ tree_check(const stoa_tx *rd, const struct best_fit *s, struct sum *sum)
 		struct key key;
 
 		if (at) {
-			c = chunk_at(rd, at);
-			if (!c || depth == DEPTH_MAX)
+			c = best_at(rd, at);
+			if (!c || depth == BEST_DEPTH_MAX)
 				return wrong(rd, 1, at, "too deep");
-			if (c->head & USED || (depth && c->left &&
-						      priority(rd, c->left) >
-							      priority(rd, at)))
+			if (c->head & USED ||
+				(depth && c->left &&
+					best_priority(rd, c->left) >
+						best_priority(rd, at)))
 				return wrong(
 					rd, 1, at, "used, or out of place");
 			stack[depth++] = at;
@@ -485,12 +489,13 @@ tree_check(const stoa_tx *rd, const struct best_fit *s, struct sum *sum)
 			continue;
 		}
 		at = stack[--depth];
-		c = chunk_at(rd, at);
+		c = best_at(rd, at);
 		if (!c)
 			return stoa_tx_error(rd);
 		key = (struct key){size_of(c->head), at};
 		if (!key_less(last, key) ||
-			(c->right && priority(rd, c->right) > priority(rd, at)))
+			(c->right && best_priority(rd, c->right) >
+					     best_priority(rd, at)))
 			return wrong(rd, 1, at, "not in order");
 		last = key;
 		sum->chunks++;
@@ -503,24 +508,24 @@ tree_check(const stoa_tx *rd, const struct best_fit *s, struct sum *sum)
 /* I2, I3, I5 of the chunks of one piece. */
 static int
 piece_check(const stoa_tx *rd, const struct best_fit *s, uint64_t off,
-	struct sum *sum)
+	struct chunk_sum *sum)
 {
 	bool free_before = false;
 	const uint64_t *head, *last;
 
-	while ((head = word_at(rd, off)) && size_of(*head)) {
+	while ((head = chunk_word(rd, off)) && size_of(*head)) {
 		uint64_t size = size_of(*head);
 
 		if (size < LEAST || size & (s->unit - 1))
 			return wrong(rd, 2, off, "its size");
 		if (!(*head & BEFORE) == free_before)
 			return wrong(rd, 3, off, "is there a free one before?");
-		last = word_at(rd, off + size - HEAD);
+		last = chunk_word(rd, off + size - BEST_HEAD);
 		if (!last)
 			break;
 		if (*head & USED) {
-			if (stoai_heap_usable(rd->seg, off + HEAD) !=
-				size - HEAD)
+			if (stoai_heap_usable(rd->seg, off + BEST_HEAD) !=
+				size - BEST_HEAD)
 				return wrong(rd, 5, off, "nobody's block");
 		} else {
 			if (free_before)
@@ -543,17 +548,18 @@ best_fit_check(const stoa_tx *rd, const void *state)
 {
 	const struct best_fit *s = state;
 	uint64_t piece = s->pieces, left = rd->seg->size / LEAST;
-	struct sum tree = {0, 0}, pieces = {0, 0};
+	struct chunk_sum tree = {0, 0}, pieces = {0, 0};
 	int rc = tree_check(rd, s, &tree);
 
 	while (piece && !rc) {
-		const uint64_t *before = word_at(rd, piece);
+		const uint64_t *before = chunk_word(rd, piece);
 
 		if (!before || !left-- || !stoai_is_pow2(s->unit))
 			return wrong(rd, 2, piece, "the pieces go round");
 		rc = piece_check(rd, s,
-			stoai_align_up(piece + UINT64_C(2) * HEAD, s->unit) -
-				HEAD,
+			stoai_align_up(
+				piece + UINT64_C(2) * BEST_HEAD, s->unit) -
+				BEST_HEAD,
 			&pieces);
 		piece = *before;
 	}

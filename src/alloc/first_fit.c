@@ -18,9 +18,9 @@
 #include "heap/heap.h"
 
 enum {
-	HEAD = sizeof(uint64_t[2]),
+	FIRST_HEAD = sizeof(uint64_t[2]),
 	UNIT = 16,
-	LEAST = 2 * HEAD /* bytes of a free one */
+	FIRST_LEAST = 2 * FIRST_HEAD /* bytes of a free one */
 };
 
 struct first_fit {
@@ -56,7 +56,7 @@ walk_ends(const stoa_tx *rd, uint64_t *left)
 static uint64_t
 walk_begin(const stoa_tx *rd)
 {
-	return rd->seg->size / LEAST;
+	return rd->seg->size / FIRST_LEAST;
 }
 
 /*
@@ -110,12 +110,12 @@ place(const struct piece *p, uint64_t off, uint64_t size, uint64_t align)
 {
 	uint64_t end = off + p->size, at;
 
-	if (p->size < size + HEAD)
+	if (p->size < size + FIRST_HEAD)
 		return 0;
-	at = ((end - size) & ~(align - 1)) - HEAD;
-	if (at < off || at == off || at - off >= LEAST)
+	at = ((end - size) & ~(align - 1)) - FIRST_HEAD;
+	if (at < off || at == off || at - off >= FIRST_LEAST)
 		return at < off ? 0 : at;
-	return (off + HEAD) & (align - 1) ? 0 : off;
+	return (off + FIRST_HEAD) & (align - 1) ? 0 : off;
 }
 
 static stoa_ref
@@ -137,7 +137,7 @@ first_fit_alloc(stoa_tx *tx, const void *state, uint64_t size, uint64_t align)
 		at = place(p, off, size, align);
 		if (!at)
 			continue;
-		ref.off = at + HEAD;
+		ref.off = at + FIRST_HEAD;
 		rest = at - off;
 		if (!rest)
 			return stoai_alloc_put(tx, link, p->next) ? ref : null;
@@ -155,19 +155,19 @@ first_fit_alloc(stoa_tx *tx, const void *state, uint64_t size, uint64_t align)
 static void
 first_fit_free(stoa_tx *tx, const void *state, stoa_ref block)
 {
-	const struct piece *p = piece_at(tx, block.off - HEAD);
+	const struct piece *p = piece_at(tx, block.off - FIRST_HEAD);
 
 	if (p)
-		put(tx, state, block.off - HEAD, p->size);
+		put(tx, state, block.off - FIRST_HEAD, p->size);
 }
 
 static uint64_t
 first_fit_usable(const stoa_tx *rd, const void *state, stoa_ref block)
 {
-	const struct piece *p = piece_at(rd, block.off - HEAD);
+	const struct piece *p = piece_at(rd, block.off - FIRST_HEAD);
 
 	(void)state;
-	return p && p->size > HEAD ? p->size - HEAD : 0;
+	return p && p->size > FIRST_HEAD ? p->size - FIRST_HEAD : 0;
 }
 
 /* Does a block begin in [from, to)? Those of one run come in order. */
@@ -191,7 +191,7 @@ first_fit_check(const stoa_tx *rd, const void *state)
 
 		if (!p)
 			return stoa_tx_error(rd);
-		if (off % UNIT || off <= end || p->size < LEAST ||
+		if (off % UNIT || off <= end || p->size < FIRST_LEAST ||
 			!stoai_heap_lent(rd->seg, off, &lent) ||
 			p->size > lent.end - off)
 			return stoai_tx_damaged(rd,

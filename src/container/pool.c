@@ -32,7 +32,7 @@
 #include "heap/heap.h"
 
 enum {
-	HEAD = sizeof(stoa_pool_block),
+	POOL_HEAD = sizeof(stoa_pool_block),
 	BIN_FREE = 0,
 	BIN_FULL = STOA_POOL_BINS_ - 1,
 	NODES_MAX = 64,
@@ -69,7 +69,8 @@ pool_view(struct pool *v)
 {
 	v->valid = v->count < NODES_MAX ? (UINT64_C(1) << v->count) - 1
 					: UINT64_MAX;
-	v->head = v->align > 16 ? (HEAD + v->align - 1) & -v->align : HEAD;
+	v->head = v->align > 16 ? (POOL_HEAD + v->align - 1) & -v->align
+				: POOL_HEAD;
 	v->bytes = v->head + v->count * v->size;
 }
 
@@ -123,7 +124,7 @@ pool_bin(const struct pool *v, unsigned n)
 }
 
 static inline unsigned
-block_count(const struct pool *v, uint64_t used)
+used_count(const struct pool *v, uint64_t used)
 {
 	return (unsigned)__builtin_popcountll(used & v->valid);
 }
@@ -199,7 +200,7 @@ block_link(stoa_tx *tx, struct pool *v, stoa_pool_block *b, unsigned bin)
 
 /* It is in no bin any more, and goes at commit. */
 static bool
-block_free(stoa_tx *tx, stoa_pool_block *b)
+block_away(stoa_tx *tx, stoa_pool_block *b)
 {
 	return stoai_pool_set(tx, &b->check_, 0) &&
 	       stoai_tx_free(tx, stoai_off(tx->seg, b));
@@ -213,7 +214,7 @@ static bool __attribute__((noinline)) block_move(stoa_tx *tx, struct pool *v,
 	if (!block_unlink(tx, v, b, from))
 		return false;
 	if (to == BIN_FREE && *free >= v->keep)
-		return block_free(tx, b);
+		return block_away(tx, b);
 	if (from == BIN_FREE || to == BIN_FREE)
 		if (!stoai_pool_set(
 			    tx, free, to == BIN_FREE ? *free + 1 : *free - 1))
@@ -225,7 +226,7 @@ static bool __attribute__((noinline)) block_move(stoa_tx *tx, struct pool *v,
 static inline bool
 block_use(stoa_tx *tx, struct pool *v, stoa_pool_block *b, uint64_t used)
 {
-	const unsigned n = block_count(v, b->used_);
+	const unsigned n = used_count(v, b->used_);
 	unsigned from = pool_bin(v, n);
 	unsigned to = pool_bin(v, used > b->used_ ? n + 1 : n - 1);
 
@@ -243,7 +244,7 @@ block_new(stoa_tx *tx, struct pool *v)
 
 	if (!b)
 		return NULL;
-	memset(b, 0, HEAD);
+	memset(b, 0, POOL_HEAD);
 	b->check_ = pool_mark(v->id, stoai_off(tx->seg, b));
 	if (!block_link(tx, v, b, BIN_FREE) ||
 		!stoai_pool_set(tx, &v->shared->free_, v->shared->free_ + 1))
@@ -407,7 +408,7 @@ stoai_pool_resolve(const stoa_pool_options *o, stoa_pool *ret, int *error)
 	ret->align_ = (uint32_t)align;
 	ret->count_ = o->nodes_per_block
 			      ? o->nodes_per_block
-			      : nodes_for(stoai_align_up(HEAD, align),
+			      : nodes_for(stoai_align_up(POOL_HEAD, align),
 					ret->size_, o->overhead_percent);
 	ret->keep_ = o->max_free_blocks == STOA_POOL_KEEP_ALL    ? UINT32_MAX
 		     : o->max_free_blocks == STOA_POOL_KEEP_NONE ? 0
@@ -531,7 +532,7 @@ stoa_pool_trim(stoa_tx *tx, const stoa_pool *pool)
 	if (!pool_open(tx, pool, &v))
 		return 0;
 	while ((b = block_at(tx, &v, pool->bin_[BIN_FREE])) != NULL) {
-		if (!block_unlink(tx, &v, b, BIN_FREE) || !block_free(tx, b))
+		if (!block_unlink(tx, &v, b, BIN_FREE) || !block_away(tx, b))
 			return 0;
 		n++;
 	}
@@ -548,7 +549,7 @@ stoa_pool_clear(stoa_tx *tx, const stoa_pool *pool)
 		return;
 	for (unsigned i = 0; i < STOA_POOL_BINS_; i++)
 		while ((b = block_at(tx, &v, pool->bin_[i])) != NULL)
-			if (!block_unlink(tx, &v, b, i) || !block_free(tx, b))
+			if (!block_unlink(tx, &v, b, i) || !block_away(tx, b))
 				return;
 	if (!tx->error)
 		(void)stoai_pool_set(tx, &pool->free_, 0);
@@ -572,11 +573,11 @@ bin_look(const stoa_tx *rd, struct pool *v, unsigned bin, bool check,
 		if (check && stoai_heap_usable(rd->seg, off) < v->bytes)
 			return pool_damaged(rd, v->shared, "P3: no block");
 		if (b->prev_.ref.off != prev ||
-			pool_bin(v, block_count(v, used)) != bin)
+			pool_bin(v, used_count(v, used)) != bin)
 			return pool_damaged(rd, v->shared, "P3: a block's bin");
 		if (used & ~v->valid)
 			return pool_damaged(rd, v->shared, "P5: used bits");
-		s->nodes += block_count(v, used);
+		s->nodes += used_count(v, used);
 		s->blocks++;
 		s->free_blocks += bin == BIN_FREE;
 		prev = off;

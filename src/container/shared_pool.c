@@ -32,7 +32,7 @@
 enum {
 	CACHE_MAX = 65536,
 	NAME_SIZE = 80,
-	HOT = 3 * sizeof(uint64_t) /* count, mark, tag: saved at once */
+	CACHE_HOT = 3 * sizeof(uint64_t) /* count, mark, tag: saved at once */
 };
 
 STOA_STATIC_ASSERT(offsetof(stoa_pool_cache, tag_) ==
@@ -97,7 +97,7 @@ cache_touch(stoa_tx *tx, stoa_pool_cache *c)
 
 	if (stoai_likely(stoai_pool_saved(tx, stoai_off(tx->seg, &c->count_))))
 		return true;
-	if (!stoai_tx_save(tx, &c->count_, HOT))
+	if (!stoai_tx_save(tx, &c->count_, CACHE_HOT))
 		return false;
 	tag = stoai_pool_tag(tx);
 	if (c->tag_ != tag || c->mark_ > c->count_)

@@ -263,7 +263,7 @@ slot_counts(const stoa_heap_span *it)
 }
 
 static void
-slot_begin(const stoa_segment *seg, uint32_t i, stoa_heap_slot_stat *s)
+slot_row(const stoa_segment *seg, uint32_t i, stoa_heap_slot_stat *s)
 {
 	const struct stoai_slot *slot = stoai_slot_at(seg, i);
 
@@ -311,7 +311,7 @@ slot_list(const stoa_segment *seg, struct slot_rows *rows,
 		if (!rows->row[i])
 			continue;
 		if (n < room)
-			slot_begin(seg, i, &ret[n]);
+			slot_row(seg, i, &ret[n]);
 		rows->row[i] = ++n;
 	}
 	return n;

@@ -17,7 +17,6 @@
 #include "heap/supply.h"
 
 enum {
-	ALIGN_MAX = 2 << 20,
 	SEARCH_SHORT =
 		48, /* table words looked at before a free span is taken */
 	LARGER_CLASSES = 8 /* two doublings */
@@ -302,7 +301,7 @@ stoai_heap_alloc_slow(
 	uint32_t index;
 	int rc;
 
-	if (!stoai_is_pow2(align) || align > ALIGN_MAX)
+	if (!stoai_is_pow2(align) || align > STOAI_ALIGN_MAX)
 		return stoai_error(-EINVAL,
 			"%s: alignment %llu is no power of two up to 2 MiB",
 			stoai_name(seat->seg), (unsigned long long)align);

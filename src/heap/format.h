@@ -62,6 +62,7 @@ enum {
 
 enum {
 	STOAI_BLOCK_MIN = 16,
+	STOAI_ALIGN_MAX = 2 << 20,
 	STOAI_SPAN_SHIFT_MIN = 8, /* 256 bytes */
 	STOAI_SPAN_SHIFT_MAX = 16 /* 64 KiB: 64 words of 64 blocks */
 };

@@ -7,7 +7,7 @@
 #include "stoa/heapstat.h"
 
 /* Of the rows that are wished for: filled up to room, and how many there are. */
-struct wish {
+struct rows_wish {
 	void *ret;
 	size_t room;
 };
@@ -56,7 +56,7 @@ static int64_t
 blocks_by_type(const struct stoai_blocks *b, void *user)
 {
 	struct type_sums s = {0};
-	const struct wish *w = user;
+	const struct rows_wish *w = user;
 	int64_t result;
 
 	for (size_t i = 0; i < b->count; i++) {
@@ -92,7 +92,7 @@ stoa_heap_types(stoa_segment *seg, stoa_heap_type_stat *ret, size_t room)
 		return stoai_error(-EINVAL, "stoa_heap_types: %s is NULL",
 			seg ? "ret" : "seg");
 	return stoai_blocks_read(
-		seg, blocks_by_type, &(struct wish){ret, room});
+		seg, blocks_by_type, &(struct rows_wish){ret, room});
 }
 
 /* ---- by nobody ---- */
@@ -100,7 +100,7 @@ stoa_heap_types(stoa_segment *seg, stoa_heap_type_stat *ret, size_t room)
 static int64_t
 blocks_of_nobody(const struct stoai_blocks *b, void *user)
 {
-	const struct wish *w = user;
+	const struct rows_wish *w = user;
 	stoa_heap_leak *ret = w->ret;
 	size_t n = 0;
 
@@ -122,5 +122,5 @@ stoa_heap_leaks(stoa_segment *seg, stoa_heap_leak *ret, size_t room)
 		return stoai_error(-EINVAL, "stoa_heap_leaks: %s is NULL",
 			seg ? "ret" : "seg");
 	return stoai_blocks_read(
-		seg, blocks_of_nobody, &(struct wish){ret, room});
+		seg, blocks_of_nobody, &(struct rows_wish){ret, room});
 }

@@ -89,7 +89,7 @@ state_type(const stoa_index_class *c)
 int
 stoai_class_name_check(const char *what, const char *name)
 {
-	size_t size;
+	size_t size = 0;
 	int rc = stoai_object_name_check(name, &size);
 
 	if (!rc && size >= STOAI_UNIQUE_MAX)

@@ -17,17 +17,17 @@
 #include "object/heaps.h"
 #include "object/index.h"
 
-static const stoa_heap_class *const built_in[] = {&stoa_heap_best_fit,
+static const stoa_heap_class *const built_in_heaps[] = {&stoa_heap_best_fit,
 	&stoa_heap_best_fit_64, &stoa_heap_best_fit_4096, &stoa_heap_first_fit};
 
 static const stoa_type *
-state_type(const stoa_heap_class *c)
+heap_state_type(const stoa_heap_class *c)
 {
 	return c->state ? c->state : &stoa_type_uint64_t;
 }
 
 static int
-class_check(const stoa_heap_class *c)
+heap_class_check(const stoa_heap_class *c)
 {
 	uint64_t id;
 	int rc;
@@ -37,7 +37,7 @@ class_check(const stoa_heap_class *c)
 			"options.heap: name, extend, alloc, free and usable "
 			"are needed");
 	rc = stoai_class_name_check("options.heap", c->name);
-	return rc ? rc : stoai_type_identify(state_type(c), &id);
+	return rc ? rc : stoai_type_identify(heap_state_type(c), &id);
 }
 
 static uint64_t
@@ -52,12 +52,12 @@ stoai_heap_class_format(stoa_segment *seg)
 	const stoa_heap_class *c = seg->heap_class;
 	struct stoai_header *header = stoai_header(seg);
 	const struct stoai_entry *e;
-	int rc = c ? class_check(c) : 0;
+	int rc = c ? heap_class_check(c) : 0;
 
 	if (!c || rc)
 		return rc;
 	STOA_TX(tx, seg);
-	e = stoai_class_entry_new(tx, c->name, state_type(c));
+	e = stoai_class_entry_new(tx, c->name, heap_state_type(c));
 	rc = stoa_tx_commit(tx);
 	if (rc || !e)
 		return rc;
@@ -71,9 +71,9 @@ static const stoa_heap_class *
 class_of_name(
 	const stoa_segment *seg, const char *name, const stoa_heap_class *given)
 {
-	for (size_t i = 0; i < STOAI_COUNT(built_in); i++)
-		if (!strcmp(name, built_in[i]->name))
-			return built_in[i];
+	for (size_t i = 0; i < STOAI_COUNT(built_in_heaps); i++)
+		if (!strcmp(name, built_in_heaps[i]->name))
+			return built_in_heaps[i];
 	if (given && given->name && !strcmp(name, given->name))
 		return given;
 	return seg->heap_state && !strcmp(name, seg->heap_class->name)
@@ -105,10 +105,12 @@ stoai_heap_class_open(stoa_segment *seg, const stoa_heap_class *given)
 			"&...) of that name%s%s",
 			seg->name, stoai_name_text(e->name, e->name_size, text),
 			given ? "; given was " : "", given ? given->name : "");
-	rc = class_check(c);
+	rc = heap_class_check(c);
 	if (!rc)
-		rc = stoai_class_state_check(seg, "heap", e, state_type(c));
-	if (!rc && !stoai_in_heap(seg, state_off(seg, e), state_type(c)->size))
+		rc = stoai_class_state_check(
+			seg, "heap", e, heap_state_type(c));
+	if (!rc && !stoai_in_heap(
+			   seg, state_off(seg, e), heap_state_type(c)->size))
 		rc = stoai_error(-EBADMSG,
 			"%s: damaged: the state of its heap lies outside",
 			seg->name);

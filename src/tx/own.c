@@ -33,7 +33,6 @@
 #include "tx/local.h"
 
 enum {
-	ALIGN_MAX = 2 << 20,
 	GROW_SHARE =
 		8, /* of the heap as it is now; more at once costs too much */
 	GROW_MAX = 4 << 20,
@@ -238,7 +237,7 @@ stoai_own_alloc(stoa_tx *tx, uint64_t size, uint64_t align, uint64_t *off,
 	stoa_segment *seg = tx->seg;
 	int rc;
 
-	if (!stoai_is_pow2(align) || align > ALIGN_MAX)
+	if (!stoai_is_pow2(align) || align > STOAI_ALIGN_MAX)
 		return stoai_tx_fail(tx,
 			stoai_error(-EINVAL,
 				"%s: alignment %llu is no power of two up to "

@@ -167,7 +167,7 @@ site_is(const struct site *s, uint64_t hash, void **frame, uint32_t depth)
 }
 
 static bool
-index_grow(struct profile *p)
+site_index_grow(struct profile *p)
 {
 	size_t room = p->index_room ? p->index_room * 2 : TABLE_MIN;
 	size_t *index = calloc(room, sizeof *index);
@@ -207,7 +207,7 @@ site_get(struct profile *p, void **frame, uint32_t depth, size_t *ret)
 	uint64_t hash = stoai_hash(frame, depth * sizeof *frame, 1);
 	size_t at;
 
-	if (p->sites * 2 >= p->index_room && !index_grow(p))
+	if (p->sites * 2 >= p->index_room && !site_index_grow(p))
 		return false;
 	for (at = place_of_hash(hash, p->index_room); p->index[at];
 		at = (at + 1) & (p->index_room - 1)) {
