@@ -36,8 +36,8 @@ cache_bytes(uint32_t span_shift)
 	return span_shift < 14 ? span / 2 : span;
 }
 
-static uint64_t *
-class_begin(struct stoai_cache *h, uint32_t index, uint64_t *stack)
+static struct stoai_cached *
+class_begin(struct stoai_cache *h, uint32_t index, struct stoai_cached *stack)
 {
 	struct stoai_class *c = &h->classes[index];
 	uint64_t size = stoai_class_size(index);
@@ -63,7 +63,7 @@ stoai_heap_seat_begin(struct stoai_seat *seat)
 {
 	struct stoai_cache *h = seat->heap;
 	stoa_segment *seg = seat->seg;
-	uint64_t *stack = h->stacks;
+	struct stoai_cached *stack = h->stacks;
 
 	h->base = seg->base;
 	h->metas = seg->base + seg->meta_off;
@@ -71,6 +71,7 @@ stoai_heap_seat_begin(struct stoai_seat *seat)
 	h->heap_size = stoai_span_count(seg) << seg->span_shift;
 	h->key = UINT64_C(0x9e3779b97f4a7c15) * seat->word;
 	h->span_shift = seg->span_shift;
+	h->in_mask = (1u << seg->span_shift) - 1;
 	h->meta_stride = seg->meta_stride;
 	h->word = seat->word;
 	h->remote_off = (uint32_t)(sizeof(struct stoai_meta) +
@@ -122,8 +123,11 @@ class_take(struct stoai_seat *seat, struct stoai_class *c)
 			continue;
 		a64_store_kill(&bits->alloc, alloc | take);
 		c->fresh = take;
-		c->fresh_at = stoai_span_off(seg, c->current) +
-			      (uint64_t)w * 64 * c->size;
+		c->fresh_from.off = stoai_span_off(seg, c->current) +
+				    (uint64_t)w * 64 * c->size;
+		c->fresh_from.place =
+			(uint64_t)((char *)bits - (seg->base + seg->meta_off))
+			<< 6;
 		return true;
 	}
 	return false;
@@ -166,10 +170,11 @@ class_try(struct stoai_seat *seat, struct stoai_class *c, uint64_t span)
 static bool
 class_hinted(struct stoai_seat *seat, struct stoai_class *c)
 {
+	const struct stoai_cache *h = seat->heap;
 	uint64_t count = stoai_span_count(seat->seg);
 
 	while (c->hints) {
-		uint64_t span = c->hint[stoai_ctz64(c->hints)];
+		uint64_t span = h->hint[c->index][stoai_ctz64(c->hints)];
 
 		c->hints &= c->hints - 1;
 		if (span < count &&

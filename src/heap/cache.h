@@ -28,17 +28,27 @@ enum {
 
 #define STOAI_NO_SPAN UINT32_MAX
 
+/*
+ * A block that is cached, and where its bit is: bytes from metas to its word of
+ * bits, times 64, and the bit's number. So neither publishing nor spilling looks
+ * for it again.
+ */
+struct stoai_cached {
+	uint64_t off, place;
+};
+
+/* Two lines, the first of them hot; a class is found by a shift. */
 struct stoai_class {
-	uint64_t *top, *bottom, *limit; /* stack: grows up from bottom */
-	uint64_t fresh, fresh_at;       /* bits; offset of bit 0's block */
-	uint32_t size,
-		reciprocal;     /* index = offset in span * reciprocal >> 32 */
-	uint32_t blocks, words; /* in a span */
+	struct stoai_cached *top, *bottom, *limit; /* grows up from bottom */
+	uint64_t fresh;                            /* bits of one word */
+	struct stoai_cached fresh_from;            /* bit 0's block */
+	uint32_t size, reciprocal; /* 2^32 / size, rounded up: stoai_own_find */
+	uint32_t blocks, words;    /* in a span */
 	uint64_t avail;         /* words of current that may have free blocks */
 	uint32_t current, scan; /* spans: in use; where the last search ended */
 	uint32_t index, take;   /* fresh blocks taken at a time, at most */
-	uint64_t hints;         /* which of hint[] are set */
-	uint32_t hint[STOAI_HINTS];
+	uint64_t hints;         /* which of stoai_cache.hint[index] are set */
+	uint64_t pad[4];
 };
 
 struct stoai_cache {
@@ -46,7 +56,10 @@ struct stoai_cache {
 	uint64_t heap_off;
 	uint64_t heap_size; /* bytes of heap, as last seen */
 	uint64_t key; /* block's offset ^ key: the mark of a cached block */
+	/* the block that was handed out last, until it is published; off 0: none */
+	struct stoai_cached last;
 	uint32_t span_shift, meta_stride;
+	uint32_t in_mask;    /* bytes of a span, less one */
 	uint32_t word;       /* my lock word: owner of my slabs */
 	uint32_t remote_off; /* of remote[] in a meta */
 	uint32_t class_count;
@@ -55,8 +68,11 @@ struct stoai_cache {
 	uint8_t lut
 		[STOAI_LUT]; /* class by size; not small: one that is unused */
 	struct stoai_class classes[STOAI_CLASSES];
-	uint64_t stacks[STOAI_STACKS];
+	uint32_t hint[STOAI_CLASSES][STOAI_HINTS];
+	struct stoai_cached stacks[STOAI_STACKS];
 };
+
+STOA_STATIC_ASSERT(sizeof(struct stoai_class) == 128, "");
 
 enum {
 	STOAI_HEAP_SEAT_SIZE = sizeof(struct stoai_cache)
@@ -78,27 +94,47 @@ struct stoai_own {
 static inline bool
 stoai_own_find(struct stoai_cache *h, uint64_t off, struct stoai_own *ret)
 {
-	uint64_t rel = off - h->heap_off, span, in, index;
+	uint64_t rel = off - h->heap_off, product, index;
 	struct stoai_meta *meta;
 	uint32_t class_index;
 
 	if (stoai_unlikely(rel >= h->heap_size))
 		return false;
-	span = rel >> h->span_shift;
-	meta = (struct stoai_meta *)(void *)(h->metas + span * h->meta_stride);
+	meta = (struct stoai_meta *)(void *)(h->metas + (rel >> h->span_shift) *
+								h->meta_stride);
 	class_index = a32_load_relaxed(&meta->class_index);
 	if (stoai_unlikely(
 		    (uint32_t)a64_load_relaxed(&meta->owner) != h->word ||
 		    class_index >= h->class_count))
 		return false;
 	ret->class = &h->classes[class_index];
-	in = rel - (span << h->span_shift);
-	index = in * ret->class->reciprocal >> 32;
+	product = (rel & h->in_mask) * ret->class->reciprocal;
+	index = product >> 32;
 	ret->bit = UINT64_C(1) << (index & 63);
 	ret->bits = (struct stoai_bits *)(meta + 1) + (index >> 6);
 	ret->remote = (uint64_t *)(void *)((char *)meta + h->remote_off) +
 		      (index >> 6);
-	return stoai_likely(index * ret->class->size == in);
+	/* the fraction: less than that of one byte if no byte is left over */
+	return stoai_likely((uint32_t)product < ret->class->reciprocal);
+}
+
+static inline struct stoai_bits *
+stoai_place_bits(const struct stoai_cache *h, uint64_t place)
+{
+	return (struct stoai_bits *)(void *)(h->metas + (place >> 6));
+}
+
+static inline uint64_t
+stoai_place_bit(uint64_t place)
+{
+	return UINT64_C(1) << (place & 63);
+}
+
+static inline uint64_t
+stoai_own_place(const struct stoai_cache *h, const struct stoai_own *own)
+{
+	return (uint64_t)((char *)own->bits - h->metas) << 6 |
+	       stoai_ctz64(own->bit);
 }
 
 /* The start of the block of ours in a slab that off leads into; 0: there is none. */
@@ -140,22 +176,47 @@ stoai_mark_at(const struct stoai_cache *h, uint64_t off)
 
 /* A block that is cached; its mark goes. False: there is none. */
 static inline bool
-stoai_class_pop(
-	const struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
+stoai_class_pop(struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
 {
-	uint64_t off;
+	struct stoai_cached block;
 
 	if (stoai_likely(c->top != c->bottom)) {
-		off = *--c->top;
+		block = *--c->top;
 	} else if (stoai_likely(c->fresh)) {
-		off = c->fresh_at + (uint64_t)stoai_ctz64(c->fresh) * c->size;
+		uint32_t i = stoai_ctz64(c->fresh);
+
+		block.off = c->fresh_from.off + (uint64_t)i * c->size;
+		block.place = c->fresh_from.place + i;
 		c->fresh &= c->fresh - 1;
 	} else {
 		return false;
 	}
-	a64_store_relaxed(stoai_mark_at(h, off), 0);
-	*ret = off;
+	a64_store_relaxed(stoai_mark_at(h, block.off), 0);
+	h->last = block;
+	*ret = block.off;
 	return true;
+}
+
+/*
+ * A run was taken: the block that was handed out last may have been freed, and its
+ * slab with it, and the run be where that was.
+ */
+static inline void
+stoai_cache_taken(struct stoai_cache *h)
+{
+	h->last.off = 0;
+}
+
+/* The thread's own block, unpublished, is cached. There is room for it. */
+static inline void
+stoai_class_push(
+	const struct stoai_cache *h, const struct stoai_own *own, uint64_t off)
+{
+	struct stoai_cached *to = own->class->top++;
+
+	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
+	to->off = off;
+	to->place = stoai_own_place(h, own);
 }
 
 /* Is it one of the fresh blocks? */
@@ -165,7 +226,8 @@ stoai_is_fresh(const struct stoai_own *own, uint64_t off)
 	const struct stoai_class *c = own->class;
 
 	return (c->fresh & own->bit) &&
-	       off == c->fresh_at + (uint64_t)stoai_ctz64(own->bit) * c->size;
+	       off == c->fresh_from.off +
+			       (uint64_t)stoai_ctz64(own->bit) * c->size;
 }
 
 /* May the unpublished block be in the cache? False is certain. */

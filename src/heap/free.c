@@ -70,7 +70,7 @@ own_cache(struct stoai_seat *seat, const struct stoai_block *block)
 	if (!stoai_own_find(h, block->off, &own) ||
 		stoai_stack_holds(h, &own, block->off))
 		return false;
-	stoai_stack_push(seat, own.class, block->off);
+	stoai_stack_push(seat, &own, block->off);
 	return true;
 }
 
@@ -180,7 +180,14 @@ void
 stoai_heap_publish_slow(struct stoai_seat *seat, uint64_t off)
 {
 	struct stoai_block block;
+	struct stoai_own own;
 
+	if (stoai_own_find(seat->heap, off, &own) &&
+		a64_load_relaxed(&own.bits->alloc) & own.bit) {
+		a64_store_kill(&own.bits->pub,
+			a64_load_relaxed(&own.bits->pub) | own.bit);
+		return;
+	}
 	/* else it has been ours a moment ago: damage, which a check will find */
 	if (stoai_block_find(seat->seg, off, &block) && block.off == off &&
 		stoai_span_transient_of(block.word, seat->index))

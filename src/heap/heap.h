@@ -56,14 +56,17 @@ stoai_heap_alloc(
 static inline void
 stoai_heap_publish(struct stoai_seat *seat, uint64_t off)
 {
-	struct stoai_own own;
+	struct stoai_cache *h = seat->heap;
+	struct stoai_bits *bits;
 
-	if (stoai_likely(stoai_own_find(seat->heap, off, &own) &&
-			 a64_load_relaxed(&own.bits->alloc) & own.bit))
-		a64_store_kill(&own.bits->pub,
-			a64_load_relaxed(&own.bits->pub) | own.bit);
-	else
+	if (stoai_unlikely(off != h->last.off)) {
 		stoai_heap_publish_slow(seat, off);
+		return;
+	}
+	h->last.off = 0;
+	bits = stoai_place_bits(h, h->last.place);
+	a64_store_kill(&bits->pub,
+		a64_load_relaxed(&bits->pub) | stoai_place_bit(h->last.place));
 }
 
 /*
@@ -90,8 +93,7 @@ stoai_heap_free(struct stoai_seat *seat, uint64_t off)
 	} else if (stoai_unlikely(stoai_maybe_cached(h, &own, off))) {
 		return stoai_heap_free_slow(seat, off);
 	}
-	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
-	*own.class->top++ = off;
+	stoai_class_push(h, &own, off);
 	return 0;
 }
 

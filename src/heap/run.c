@@ -32,6 +32,7 @@
  * then. So a free run named there is neither taken nor joined. The names are read
  * after the table words: who sees the FREE sees the name, or the log is done.
  */
+#include "heap/cache.h"
 #include "heap/run.h"
 #include "os/os.h"
 #include "stoa/time.h"
@@ -210,6 +211,7 @@ run_cut(struct stoai_seat *seat, const struct run_found *found, uint64_t spans)
 		a64_store_kill(stoai_span_at(seg, start + spans),
 			stoai_span_word(STOAI_SPAN_FREE, punched, behind));
 	stoai_region_claim(seat, start);
+	stoai_cache_taken(seat->heap);
 	a64_store_release(stoai_span_at(seg, start),
 		stoai_span_word(STOAI_SPAN_LARGE,
 			punched | stoai_span_owned(seat->index), spans));

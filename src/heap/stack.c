@@ -6,7 +6,7 @@
  *	bottom           top           limit
  *	| old . . . . new |             |      each: *(block) == offset ^ key
  *
- * Spilling clears allocated bits, one store a block. A slab that is empty then
+ * Spilling clears allocated bits, one store for neighbours in a word. A slab that is empty then
  * is given back at once, unless the class is allocating from it: an idle thread
  * keeps one empty slab of a class at most.
  *
@@ -17,11 +17,11 @@
 #include "heap/stack.h"
 
 static void
-class_hint(struct stoai_class *c, uint64_t span)
+class_hint(struct stoai_cache *h, struct stoai_class *c, uint64_t span)
 {
 	uint32_t i = span % STOAI_HINTS;
 
-	c->hint[i] = (uint32_t)span;
+	h->hint[c->index][i] = (uint32_t)span;
 	c->hints |= UINT64_C(1) << i;
 }
 
@@ -34,41 +34,40 @@ stoai_class_forget(struct stoai_class *c, uint64_t span)
 	}
 }
 
-/* After a block of `own` became free. */
+/* Blocks of one word, the first of them at `from`, are free; all were cached. */
 static void
-slab_freed(struct stoai_seat *seat, const struct stoai_own *own, uint64_t off)
+word_return(struct stoai_seat *seat, struct stoai_class *c,
+	const struct stoai_cached *from, uint64_t gone)
 {
-	struct stoai_class *c = own->class;
+	struct stoai_bits *bits = stoai_place_bits(seat->heap, from->place);
+	uint64_t alloc = a64_load_relaxed(&bits->alloc) & ~gone;
 	stoa_segment *seg = seat->seg;
-	uint64_t span = stoai_span_of(seg, off);
-	uint64_t w = (off - stoai_span_off(seg, span)) / c->size >> 6;
+	uint64_t span = stoai_span_of(seg, from->off);
 
+	a64_store_kill(&bits->alloc, alloc);
 	if (span == c->current)
-		c->avail |= UINT64_C(1) << w;
-	else if (a64_load_relaxed(&own->bits->alloc) ||
-		 !stoai_slab_release(seg, span, c->index))
-		class_hint(c, span);
+		c->avail |=
+			UINT64_C(1)
+			<< (bits - stoai_meta_bits(stoai_meta_at(seg, span)));
+	else if (alloc || !stoai_slab_release(seg, span, c->index))
+		class_hint(seat->heap, c, span);
 }
 
-static void
-block_return(struct stoai_seat *seat, uint64_t off)
-{
-	struct stoai_own own;
-
-	if (!stoai_own_find(seat->heap, off, &own))
-		return; /* damaged: let it be lost */
-	a64_store_kill(&own.bits->alloc,
-		a64_load_relaxed(&own.bits->alloc) & ~own.bit);
-	slab_freed(seat, &own, off);
-}
-
+/* The oldest go; neighbours in a word by one store. */
 static void
 stack_return(struct stoai_seat *seat, struct stoai_class *c, size_t count)
 {
 	size_t left = (size_t)(c->top - c->bottom) - count;
 
-	for (size_t i = 0; i < count; i++)
-		block_return(seat, c->bottom[i]);
+	for (size_t i = 0; i < count;) {
+		const struct stoai_cached *from = &c->bottom[i];
+		uint64_t gone = 0;
+
+		for (; i < count && c->bottom[i].place >> 6 == from->place >> 6;
+			i++)
+			gone |= stoai_place_bit(c->bottom[i].place);
+		word_return(seat, c, from, gone);
+	}
 	memmove(c->bottom, c->bottom + count, left * sizeof *c->bottom);
 	c->top = c->bottom + left;
 }
@@ -83,14 +82,10 @@ static void
 fresh_return(struct stoai_seat *seat, struct stoai_class *c)
 {
 	uint64_t fresh = c->fresh;
-	struct stoai_own own;
 
 	c->fresh = 0;
-	if (!fresh || !stoai_own_find(seat->heap, c->fresh_at, &own))
-		return;
-	a64_store_kill(
-		&own.bits->alloc, a64_load_relaxed(&own.bits->alloc) & ~fresh);
-	slab_freed(seat, &own, c->fresh_at);
+	if (fresh)
+		word_return(seat, c, &c->fresh_from, fresh);
 }
 
 void
@@ -110,19 +105,17 @@ stoai_stack_holds(
 		return true;
 	if (a64_load_relaxed(stoai_mark_at(h, off)) != (off ^ h->key))
 		return false;
-	for (const uint64_t *p = c->bottom; p < c->top; p++)
-		if (*p == off)
+	for (const struct stoai_cached *p = c->bottom; p < c->top; p++)
+		if (p->off == off)
 			return true;
 	return false;
 }
 
 void
-stoai_stack_push(struct stoai_seat *seat, struct stoai_class *c, uint64_t off)
+stoai_stack_push(
+	struct stoai_seat *seat, const struct stoai_own *own, uint64_t off)
 {
-	const struct stoai_cache *h = seat->heap;
-
-	if (c->top == c->limit)
-		stoai_stack_spill(seat, c);
-	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
-	*c->top++ = off;
+	if (own->class->top == own->class->limit)
+		stoai_stack_spill(seat, own->class);
+	stoai_class_push(seat->heap, own, off);
 }

@@ -12,8 +12,8 @@ void stoai_stack_empty(struct stoai_seat *seat, struct stoai_class *c);
 /* Is the unpublished block in the cache? */
 bool stoai_stack_holds(
 	const struct stoai_cache *h, const struct stoai_own *own, uint64_t off);
-void
-stoai_stack_push(struct stoai_seat *seat, struct stoai_class *c, uint64_t off);
+void stoai_stack_push(
+	struct stoai_seat *seat, const struct stoai_own *own, uint64_t off);
 /* The class's slab is no more, or another's. */
 void stoai_class_forget(struct stoai_class *c, uint64_t span);
 

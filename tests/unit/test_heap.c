@@ -169,10 +169,31 @@ fresh_is_exact(void **state)
 	stoai_heap_relax(seat);
 	assert_int_equal(fixture_alloc(f, 0, 896), off[0]);
 	f->cache[0].classes[18].fresh = 1 << 2;
-	f->cache[0].classes[18].fresh_at = off[0];
+	f->cache[0].classes[18].fresh_from.off = off[0];
 	assert_int_equal(stoai_heap_free(seat, off[20]), 0);
 	assert_int_equal(stoai_heap_free(seat, off[2]), -EINVAL);
 	f->cache[0].classes[18].fresh = 0;
+}
+
+/* The block that was handed out last is gone, and a run begins where it did. */
+static void
+last_is_forgotten(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t small = fixture_alloc(f, 0, 64), run = 0;
+	uint64_t span = stoai_span_of(&f->seg, small), word;
+
+	(void)state;
+	assert_int_equal(small, stoai_span_off(&f->seg, span));
+	assert_int_equal(stoai_heap_free(seat, small), 0);
+	stoai_heap_relax(seat);
+	while (run != small) /* next fit: round the heap, if need be */
+		run = fixture_alloc(f, 0, UINT64_C(1) << f->seg.span_shift);
+	stoai_heap_publish(seat, run);
+	word = stoai_span_load(&f->seg, span);
+	assert_int_equal(stoai_span_state(word), STOAI_SPAN_LARGE);
+	assert_true(word & STOAI_SPAN_PUBLISHED);
+	assert_int_equal(stoai_heap_check(&f->seg), 0);
 }
 
 static void
@@ -766,6 +787,7 @@ main(void)
 		MIB_TEST(double_free_own),
 		MIB_TEST(mark_by_chance),
 		MIB_TEST(fresh_is_exact),
+		MIB_TEST(last_is_forgotten),
 		MIB_TEST(remote_frees),
 		MIB_TEST(harvest_barrier_holds),
 		MIB_TEST(harvest_left_half),

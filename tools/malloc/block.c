@@ -209,9 +209,7 @@ block_free(void *p)
 					 !(a64_load_relaxed(own.remote) &
 						 own.bit))) {
 				a64_store_kill(&own.bits->pub, pub & ~own.bit);
-				a64_store_relaxed(
-					stoai_mark_at(h, off), off ^ h->key);
-				*own.class->top++ = off;
+				stoai_class_push(h, &own, off);
 				return;
 			}
 		}
