@@ -211,7 +211,6 @@ run_cut(struct stoai_seat *seat, const struct run_found *found, uint64_t spans)
 		a64_store_kill(stoai_span_at(seg, start + spans),
 			stoai_span_word(STOAI_SPAN_FREE, punched, behind));
 	stoai_region_claim(seat, start);
-	stoai_cache_taken(seat->heap);
 	a64_store_release(stoai_span_at(seg, start),
 		stoai_span_word(STOAI_SPAN_LARGE,
 			punched | stoai_span_owned(seat->index), spans));
@@ -220,6 +219,7 @@ run_cut(struct stoai_seat *seat, const struct run_found *found, uint64_t spans)
 			stoai_span_word(STOAI_SPAN_FREE, punched, before));
 	a64_store_kill(
 		&stoai_header(seg)->cursor, behind ? start + spans : found->at);
+	stoai_cache_taken(seat->heap);
 }
 
 /* Ours now, but without pages: ask for them, or give it back. */

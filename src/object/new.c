@@ -99,7 +99,7 @@ stoa_tx_delete_(stoa_tx *tx, const stoa_type *type, const void *p)
 	usable = stoai_heap_usable(tx->seg, off);
 	if (usable >= type->size) { /* a block of its own */
 		if (stoai_type_clear(tx, type, p))
-			(void)stoai_tx_free(tx, off);
+			(void)stoai_tx_free_found(tx, off);
 	} else if (usable) {
 		delete_fails(tx, type, off);
 	} else {

@@ -129,7 +129,7 @@ bool
 stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size)
 {
 	struct stoai_seat *seat = tx->seat;
-	int rc = stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL);
+	int rc = stoai_log_mark(seat, STOAI_LOG_ALLOC, off);
 
 	if (stoai_unlikely(rc)) {
 		(void)stoai_heap_free(seat, off);
@@ -185,10 +185,26 @@ stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
 }
 
 bool
-stoai_tx_free(stoa_tx *tx, uint64_t off)
+stoai_tx_free_found(stoa_tx *tx, uint64_t off)
 {
 	int rc;
 
+	if (stoai_own(tx) && stoai_own_free(tx, off))
+		return !tx->error;
+	tx->seat->busy = 1;
+	rc = stoai_log_mark(tx->seat, STOAI_LOG_FREE, off);
+	tx->seat->busy = 0;
+	if (rc) {
+		(void)stoai_tx_fail(tx, rc);
+		return false;
+	}
+	tx->seat->effects |= 1u << STOAI_LOG_FREE;
+	return true;
+}
+
+bool
+stoai_tx_free(stoa_tx *tx, uint64_t off)
+{
 	if (!stoai_tx_writes(tx))
 		return false;
 	if (!off)
@@ -199,17 +215,7 @@ stoai_tx_free(stoa_tx *tx, uint64_t off)
 			(unsigned long long)off);
 		return false;
 	}
-	if (stoai_own(tx) && stoai_own_free(tx, off))
-		return !tx->error;
-	tx->seat->busy = 1;
-	rc = stoai_lane_append(tx->seat, STOAI_LOG_FREE, 0, off, NULL);
-	tx->seat->busy = 0;
-	if (rc) {
-		(void)stoai_tx_fail(tx, rc);
-		return false;
-	}
-	tx->seat->effects |= 1u << STOAI_LOG_FREE;
-	return true;
+	return stoai_tx_free_found(tx, off);
 }
 
 bool

@@ -152,7 +152,7 @@ stoa_free(stoa_tx *tx, const void *p)
 	uint64_t off, size;
 
 	if (p && stoai_tx_block(tx, p, &off, &size))
-		(void)stoai_tx_free(tx, off);
+		(void)stoai_tx_free_found(tx, off);
 }
 
 void

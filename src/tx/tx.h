@@ -186,6 +186,24 @@ stoai_log_save_word(struct stoai_seat *seat, uint64_t off, uint32_t length)
 	return 0;
 }
 
+/* The same for a record that is its head and no more: ALLOC, FREE. */
+static inline int
+stoai_log_mark(struct stoai_seat *seat, enum stoai_log_kind kind, uint64_t off)
+{
+	uint64_t at = a64_load_relaxed(&seat->lane->cursor);
+	uint64_t *record;
+
+	if (stoai_unlikely(
+		    at + STOAI_LOG_FIXED + STOAI_LOG_FIXED > seat->log_end ||
+		    at > seat->log_end || at % 8))
+		return stoai_lane_append(seat, kind, 0, off, NULL);
+	record = stoai_at(seat->seg, at);
+	a64_store_relaxed(record, stoai_log_head(kind, 0, off));
+	a64_store_relaxed(record + 1, STOAI_LOG_FIXED);
+	a64_store_kill(&seat->lane->cursor, at + STOAI_LOG_FIXED);
+	return 0;
+}
+
 /* Does it lie in a block that this scope has made lately? Then it needs no undo. */
 bool stoai_tx_is_fresh(const stoa_tx *tx, uint64_t off, uint64_t size);
 
@@ -236,6 +254,8 @@ void *stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align);
 void *stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align);
 /* Freed at commit. off == 0: nothing. False: failed. */
 bool stoai_tx_free(stoa_tx *tx, uint64_t off);
+/* The same for what this scope, which writes, has found to be a block. */
+bool stoai_tx_free_found(stoa_tx *tx, uint64_t off);
 /* The same for a table whose values have moved: checked mode finds stores to it. */
 bool stoai_tx_free_moved(stoa_tx *tx, uint64_t off);
 
