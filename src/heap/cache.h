@@ -181,7 +181,10 @@ stoai_class_pop(struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
 	struct stoai_cached block;
 
 	if (stoai_likely(c->top != c->bottom)) {
-		block = *--c->top;
+		/* word by word, as they were stored: both at once would wait */
+		c->top--;
+		block.off = a64_load_relaxed(&c->top->off);
+		block.place = a64_load_relaxed(&c->top->place);
 	} else if (stoai_likely(c->fresh)) {
 		uint32_t i = stoai_ctz64(c->fresh);
 
@@ -192,7 +195,8 @@ stoai_class_pop(struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
 		return false;
 	}
 	a64_store_relaxed(stoai_mark_at(h, block.off), 0);
-	h->last = block;
+	a64_store_relaxed(&h->last.off, block.off);
+	a64_store_relaxed(&h->last.place, block.place);
 	*ret = block.off;
 	return true;
 }
@@ -215,8 +219,8 @@ stoai_class_push(
 	struct stoai_cached *to = own->class->top++;
 
 	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
-	to->off = off;
-	to->place = stoai_own_place(h, own);
+	a64_store_relaxed(&to->off, off);
+	a64_store_relaxed(&to->place, stoai_own_place(h, own));
 }
 
 /* Is it one of the fresh blocks? */

@@ -295,6 +295,45 @@ empty_slabs_go_back(void **state)
 	assert_true(heap_is_whole(f));
 }
 
+/* Half the heap in blocks of one size, freed so that the last lie in all spans. */
+static void
+spread(uint64_t size)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t off[512], each = 16 * KIB / size, n = 32 * each;
+
+	for (uint64_t i = 0; i < n; i++) {
+		off[i] = fixture_alloc(f, 0, size);
+		stoai_heap_publish(seat, off[i]);
+	}
+	for (uint64_t i = 0; i < n; i++)
+		assert_int_equal(
+			stoai_heap_free(seat, off[i % 32 * each + i / 32]), 0);
+}
+
+/* The bound that heap/README.md gives, of bytes and of spans. */
+static void
+cached_is_bounded(void **state)
+{
+	struct stoai_heap_stat stat;
+
+	(void)state;
+	for (uint64_t size = 1024; size <= 4096; size *= 2) {
+		uint64_t slabs = 0;
+
+		spread(size);
+		stoai_heap_statistics(&f->seg, &stat);
+		assert_int_equal(stat.used, 0);
+		assert_in_range(stat.transient, 1, 2 * 16 * KIB);
+		for (int i = 0; i < 64; i++)
+			slabs += stoai_span_state(table_of(f)[i]) ==
+				 STOAI_SPAN_SLAB;
+		assert_in_range(slabs, 1, 16 * KIB / size + 2);
+		stoai_heap_relax(&f->seat[0]);
+		assert_true(heap_is_whole(f));
+	}
+}
+
 static void
 relax_lets_others_in(void **state)
 {
@@ -479,6 +518,7 @@ main(void)
 		FILE_TEST(marked_before_punched),
 		FILE_TEST(punched_and_full),
 		MIB_TEST(empty_slabs_go_back),
+		MIB_TEST(cached_is_bounded),
 		MIB_TEST(relax_lets_others_in),
 		MIB_TEST(abandoned_are_swept),
 		MIB_TEST(own_slabs_are_found),
