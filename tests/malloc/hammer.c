@@ -23,7 +23,7 @@
 enum {
 	SHELF = 512,
 	CROWD = 300, /* at the same time: more than 255 */
-	TURNS = 3000
+	TURNS = 1200
 };
 
 struct item {
@@ -252,7 +252,7 @@ child(struct item *shelf, uint32_t seed, int depth)
 	pid_t pid;
 	int status;
 
-	for (int i = 0; i < 1500; i++)
+	for (int i = 0; i < 500; i++)
 		turn(shelf, &seed);
 	if (depth) {
 		pid = fork();
@@ -338,7 +338,7 @@ aligned(void)
 {
 	long page = sysconf(_SC_PAGESIZE);
 
-	for (size_t align = 16; align <= (size_t)64 << 20; align *= 2)
+	for (size_t align = 16; align <= (size_t)16 << 20; align *= 2)
 		for (size_t size = 1; size < 200000; size = size * 7 + 3) {
 			char *p = aligned_alloc(align, size);
 
@@ -362,7 +362,7 @@ aligned(void)
 static void
 large(void)
 {
-	size_t size = 10, most = (size_t)24 << 20;
+	size_t size = 10, most = (size_t)12 << 20;
 	unsigned char *p = malloc(size);
 	size_t filled = 0;
 
