@@ -15,6 +15,7 @@
  */
 #ifndef STOAI_HEAP_CACHE_H
 #define STOAI_HEAP_CACHE_H
+#include "base/annotate.h"
 #include "heap/class.h"
 #include "heap/format.h"
 #include "segment/seat.h"
@@ -174,6 +175,27 @@ stoai_mark_at(const struct stoai_cache *h, uint64_t off)
 	return (uint64_t *)(void *)(h->base + off);
 }
 
+/* A block that is in the stack: closed to all from now on (annotate.h), and marked. */
+static inline void
+stoai_mark_set(const struct stoai_cache *h, uint64_t off, uint32_t size)
+{
+	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
+	stoai_annotate_close(stoai_mark_at(h, off), size);
+}
+
+/* Does a block that may be closed have the mark? */
+static inline bool
+stoai_mark_is_set(const struct stoai_cache *h, uint64_t off)
+{
+	uint64_t *mark = stoai_mark_at(h, off), seen;
+	bool closed = stoai_annotate_peek(mark, sizeof *mark);
+
+	seen = a64_load_relaxed(mark);
+	if (closed)
+		stoai_annotate_close(mark, sizeof *mark);
+	return seen == (off ^ h->key);
+}
+
 /* A block that is cached; its mark goes. False: there is none. */
 static inline bool
 stoai_class_pop(struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
@@ -194,6 +216,7 @@ stoai_class_pop(struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
 	} else {
 		return false;
 	}
+	stoai_annotate_open(stoai_mark_at(h, block.off), c->size);
 	a64_store_relaxed(stoai_mark_at(h, block.off), 0);
 	a64_store_relaxed(&h->last.off, block.off);
 	a64_store_relaxed(&h->last.place, block.place);
@@ -218,7 +241,7 @@ stoai_class_push(
 {
 	struct stoai_cached *to = own->class->top++;
 
-	a64_store_relaxed(stoai_mark_at(h, off), off ^ h->key);
+	stoai_mark_set(h, off, own->class->size);
 	a64_store_relaxed(&to->off, off);
 	a64_store_relaxed(&to->place, stoai_own_place(h, own));
 }
@@ -239,8 +262,7 @@ static inline bool
 stoai_maybe_cached(
 	const struct stoai_cache *h, const struct stoai_own *own, uint64_t off)
 {
-	return stoai_is_fresh(own, off) ||
-	       a64_load_relaxed(stoai_mark_at(h, off)) == (off ^ h->key);
+	return stoai_is_fresh(own, off) || stoai_mark_is_set(h, off);
 }
 
 #endif

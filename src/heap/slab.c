@@ -57,6 +57,8 @@ stoai_slab_make(struct stoai_seat *seat, uint64_t span, uint32_t class_index)
 	a32_store_relaxed(&meta->size, stoai_class_size(class_index));
 	a32_store_relaxed(&meta->blocks, stoai_span_blocks(seg, class_index));
 	a64_store_kill(&meta->owner, sequence << 32 | seat->word);
+	stoai_annotate_close(stoai_at(seg, stoai_span_off(seg, span)),
+		(size_t)1 << seg->span_shift);
 	/* pairs with: stoai_span_load of whoever looks for slabs */
 	a64_store_release(stoai_span_at(seg, span),
 		stoai_span_word(STOAI_SPAN_SLAB, 0, 1));
@@ -144,6 +146,7 @@ stoai_slab_abandon(stoa_segment *seg, uint64_t span)
 {
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 
+	stoai_span_open(seg, span);
 	/* pairs with: stoai_slab_adopt, CAS of the owner */
 	a64_store_release(
 		&meta->owner, a64_load_relaxed(&meta->owner) >> 32 << 32);
@@ -181,6 +184,7 @@ stoai_slab_release(stoa_segment *seg, uint64_t span, uint32_t class_index)
 	for (uint32_t w = 0; w < words; w++)
 		if (a64_load_relaxed(&bits[w].alloc))
 			return false;
+	stoai_span_open(seg, span);
 	/* the meta is somebody else's from here on */
 	a64_store_release(stoai_span_at(seg, span),
 		stoai_span_word(STOAI_SPAN_FREE, 0, 1));

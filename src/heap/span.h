@@ -2,6 +2,7 @@
 /* Spans: where they, their table words and their metas lie, and what a word says. */
 #ifndef STOAI_HEAP_SPAN_H
 #define STOAI_HEAP_SPAN_H
+#include "base/annotate.h"
 #include "heap/class.h"
 #include "heap/format.h"
 #include "segment/seat.h"
@@ -126,6 +127,14 @@ stoai_span_head(const stoa_segment *seg, uint64_t *at, uint64_t *word)
 	*word = stoai_span_load(seg, *at);
 	return stoai_likely(stoai_span_state(*word) != STOAI_SPAN_BODY) ||
 	       stoai_span_lead(seg, at, word);
+}
+
+/* Before it may be somebody else's: see annotate.h. */
+static inline void
+stoai_span_open(const stoa_segment *seg, uint64_t span)
+{
+	stoai_annotate_open(stoai_at(seg, stoai_span_off(seg, span)),
+		(size_t)1 << seg->span_shift);
 }
 
 /* ---- metas ---- */

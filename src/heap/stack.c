@@ -103,7 +103,7 @@ stoai_stack_holds(
 
 	if (stoai_is_fresh(own, off))
 		return true;
-	if (a64_load_relaxed(stoai_mark_at(h, off)) != (off ^ h->key))
+	if (!stoai_mark_is_set(h, off))
 		return false;
 	for (const struct stoai_cached *p = c->bottom; p < c->top; p++)
 		if (p->off == off)

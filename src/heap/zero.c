@@ -29,8 +29,10 @@ enum {
 static void
 zero(stoa_segment *seg, uint64_t from, uint64_t to)
 {
-	if (from < to)
+	if (from < to) {
+		stoai_annotate_open(stoai_at(seg, from), to - from);
 		memset(stoai_at(seg, from), 0, to - from);
+	}
 }
 
 /* ---- slabs ---- */

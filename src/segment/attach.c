@@ -374,6 +374,7 @@ stoai_segment_forget(stoa_segment *seg)
 	if (stoai_self)
 		stoai_self->attaching = 0;
 	memset(seg->mine, 0, sizeof seg->mine);
+	stoai_segment_annotate(seg);
 	seg->attached = 0;
 	seg->committed = a64_load_relaxed(&stoai_header(seg)->committed);
 }

@@ -117,6 +117,9 @@ copy_once(const struct stoai_image *from, const struct stoai_header *h,
 	if (!rc)
 		rc = fetch(from, to + h->meta_off, spans * h->meta_stride,
 			h->meta_off);
+	if (from->fd < 0)
+		stoai_annotate_open(
+			from->memory + h->heap_off, committed - h->heap_off);
 	if (!rc)
 		rc = fetch(from, to + h->heap_off, committed - h->heap_off,
 			h->heap_off);

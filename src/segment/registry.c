@@ -62,6 +62,7 @@ process_is_a_child(void)
 		pthread_mutex_init(&seg->claims, NULL);
 		memset(seg->mine, 0, sizeof seg->mine);
 		seg->attached = 0;
+		stoai_segment_annotate(seg);
 		if (seg->fd >= 0)
 			child_descriptor(seg);
 		else if (seg->backing == STOAI_BACKING_LOCAL)

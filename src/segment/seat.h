@@ -16,6 +16,7 @@
 #ifndef STOAI_SEGMENT_SEAT_H
 #define STOAI_SEGMENT_SEAT_H
 #include <pthread.h>
+#include "base/annotate.h"
 #include "base/atomic.h"
 #include "base/base.h"
 #include "segment/format.h"
@@ -269,6 +270,23 @@ stoai_lock_place(stoa_segment *seg, uint64_t off, uint64_t size)
 	       (stoai_in_heap(seg, off, size) ||
 		       (off >= STOAI_STATIC_SIZE &&
 			       off <= STOAI_HEADER_SIZE - size));
+}
+
+/*
+ * All of its heap is open: no thread of this process owns anything in it, or all of it
+ * is to be read. See annotate.h.
+ */
+static inline void
+stoai_segment_annotate(const stoa_segment *seg)
+{
+	uint64_t end;
+
+	if (!STOAI_ANNOTATES || seg->header_off)
+		return;
+	end = a64_load_relaxed(&seg->committed);
+	if (end > seg->heap_off)
+		stoai_annotate_open(
+			seg->base + seg->heap_off, end - seg->heap_off);
 }
 
 /* Name of the segment for error texts. */

@@ -149,6 +149,7 @@ stoai_checked_begin(struct stoa_tx *tx)
 	c->watched = NULL;
 	if (size && size <= c->room) {
 		c->others = stoai_others_work(tx->seg, tx->seat->index);
+		stoai_segment_annotate(seg);
 		memcpy(c->copy, stoai_at(seg, seg->heap_off), size);
 		c->copied = size;
 		c->watched = c->others ? tx->seat : NULL;
