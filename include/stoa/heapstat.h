@@ -44,15 +44,15 @@ typedef struct stoa_heap_stat {
 	uint64_t size;      /* bytes of heap now */
 	uint64_t used;      /* in blocks that shared data owns */
 	uint64_t transient; /* in blocks of threads: not yet linked, or cached */
-	uint64_t room;      /* in free blocks of slabs */
+	uint64_t room;      /* in free blocks of slabs; lent and not used */
 	uint64_t free;      /* in free spans */
 	uint64_t lost;      /* at the ends of slabs, where no block fits */
 	uint64_t limit;     /* bytes it may have */
 	uint64_t span_size;
 	/*
 	 * The most that there ever was. size_most is exact. taken_most: bytes of spans
-	 * that were not free, counted when the heap had to grow, when it was trimmed, when
-	 * an allocation was refused, and now; the true maximum lies between the two.
+	 * that were not free, counted when the heap had to grow, when an allocation was
+	 * refused, and now; the true maximum lies between the two.
 	 */
 	uint64_t size_most, taken_most;
 	uint64_t refused[STOA_LIMIT_MEMORY + 1]; /* by reason; [STOA_LIMIT_NONE]: all */
@@ -70,6 +70,7 @@ typedef enum stoa_heap_kind {
 	STOA_HEAP_FREE,  /* nobody's */
 	STOA_HEAP_SLAB,  /* one span, cut into equal blocks */
 	STOA_HEAP_LARGE, /* one block of whole spans */
+	STOA_HEAP_LENT,  /* of whole spans, which the segment's own heap class divides */
 	STOA_HEAP_DAMAGED
 } stoa_heap_kind;
 
@@ -81,8 +82,9 @@ typedef struct stoa_heap_span {
 	uint64_t first, count;  /* spans, from 0 */
 	uint64_t offset, bytes; /* of them in the segment */
 	uint32_t slot;  /* whose slab, who has a large block that is not linked yet */
-	uint64_t size;  /* bytes of a block */
+	uint64_t size;  /* bytes of a block; 0: they differ */
 	uint64_t blocks, used, transient; /* blocks: all, shared data's, threads' */
+	uint64_t used_bytes, transient_bytes, room_bytes; /* the rest is lost, or free */
 	bool returned;  /* its pages were given back to the system */
 } stoa_heap_span;
 /* Each run of spans, in order of addresses. false: there are no more. */
@@ -96,10 +98,11 @@ typedef struct stoa_heap_class_stat {
 	uint64_t size;   /* bytes of a block; 0: they differ */
 	uint64_t spans, bytes;
 	uint64_t blocks, used, transient; /* blocks; the rest is free */
+	uint64_t used_bytes, transient_bytes;
 	uint64_t lost;   /* bytes at the ends of its slabs */
 } stoa_heap_class_stat;
-/* Slabs by size, then large blocks, then what is free; those that there are. Fills up to
- * room rows (42 are enough) and returns how many there would be. */
+/* Slabs by size, then large blocks, what is lent, what is free; those that there are. Fills
+ * up to room rows (43 are enough) and returns how many there would be. */
 size_t stoa_heap_classes(
 	const stoa_segment *seg, stoa_heap_class_stat *ret, size_t room);
 

@@ -9,14 +9,15 @@
  *	span	FREE	free
  *		SLAB	used | transient | room, by its bitmaps; lost behind the last block
  *		LARGE	used, if published; else transient
+ *		lent	used | room, by the map of its blocks (lent.c)
  *
  * The marks stand in the header. Nothing reads them but people, so their stores are in
  * no protocol: each is one word. A refusal's place and time are three words; the last
  * of them is 0 while they are written, so a reader takes none of a killed writer's.
  */
 #include "heap/account.h"
+#include "heap/block.h"
 #include "heap/heap.h"
-#include "heap/slab.h"
 #include "os/os.h"
 #include "stoa/heapstat.h"
 
@@ -103,6 +104,31 @@ look_slab(stoa_segment *seg, uint64_t span, stoa_heap_span *it)
 		it->used += (uint64_t)__builtin_popcountll(used);
 		it->transient += (uint64_t)__builtin_popcountll(transient);
 	}
+	it->used_bytes = it->used * it->size;
+	it->transient_bytes = it->transient * it->size;
+	it->room_bytes = (blocks - it->used - it->transient) * it->size;
+}
+
+static int
+lent_block(void *user, uint64_t off, uint64_t size)
+{
+	stoa_heap_span *it = user;
+
+	(void)off;
+	it->blocks++;
+	it->used++;
+	it->used_bytes += size;
+	return 0;
+}
+
+static void
+look_lent(stoa_segment *seg, uint64_t word, stoa_heap_span *it)
+{
+	it->kind = STOA_HEAP_LENT;
+	(void)stoai_lent_each(seg, it->first, word, lent_block, it);
+	/* its map may be changing, or damaged */
+	it->used_bytes = stoai_min(it->used_bytes, it->bytes);
+	it->room_bytes = it->bytes - it->used_bytes;
 }
 
 static void
@@ -116,6 +142,8 @@ look_large(stoa_segment *seg, uint64_t word, stoa_heap_span *it)
 	it->blocks = 1;
 	it->used = published;
 	it->transient = !published;
+	it->used_bytes = it->used * it->bytes;
+	it->transient_bytes = it->transient * it->bytes;
 	if (!published && slot < seg->slot_count)
 		it->slot = slot;
 }
@@ -148,7 +176,10 @@ stoa_heap_span_next(stoa_heap_span *it)
 		look_slab(seg, it->first, it);
 		break;
 	case STOAI_SPAN_LARGE:
-		look_large(seg, word, it);
+		if (word & STOAI_SPAN_LENT)
+			look_lent(seg, word, it);
+		else
+			look_large(seg, word, it);
 		break;
 	case STOAI_SPAN_FREE:
 		it->returned = word & STOAI_SPAN_PUNCHED;
@@ -163,6 +194,13 @@ stoa_heap_span_next(stoa_heap_span *it)
 
 /* ---- sums ---- */
 
+static uint64_t
+span_lost(const stoa_heap_span *it)
+{
+	return it->bytes - it->used_bytes - it->transient_bytes -
+	       it->room_bytes;
+}
+
 void
 stoa_heap_statistics(const stoa_segment *seg, stoa_heap_stat *ret)
 {
@@ -173,17 +211,14 @@ stoa_heap_statistics(const stoa_segment *seg, stoa_heap_stat *ret)
 	*ret = (stoa_heap_stat){.span_size = UINT64_C(1) << seg->span_shift,
 		.limit = seg->size - seg->heap_off};
 	while (stoa_heap_span_next(&it)) {
-		uint64_t held = (it.used + it.transient) * it.size;
-		uint64_t room = (it.blocks - it.used - it.transient) * it.size;
-
 		ret->size += it.bytes;
-		ret->used += it.used * it.size;
-		ret->transient += it.transient * it.size;
-		ret->room += room;
+		ret->used += it.used_bytes;
+		ret->transient += it.transient_bytes;
+		ret->room += it.room_bytes;
 		if (it.kind == STOA_HEAP_FREE)
 			ret->free += it.bytes;
 		else
-			ret->lost += it.bytes - held - room;
+			ret->lost += span_lost(&it);
 	}
 	taken = ret->size - ret->free;
 	ret->size_most = stoai_max(a64_load_relaxed(&h->size_most), ret->size);
@@ -203,11 +238,13 @@ class_row(const stoa_heap_span *it)
 		return stoai_class_of(it->size);
 	case STOA_HEAP_LARGE:
 		return STOAI_CLASSES;
-	case STOA_HEAP_FREE:
+	case STOA_HEAP_LENT:
 		return STOAI_CLASSES + 1;
+	case STOA_HEAP_FREE:
+		return STOAI_CLASSES + 2;
 	case STOA_HEAP_DAMAGED:
 	default:
-		return STOAI_CLASSES + 2;
+		return STOAI_CLASSES + 3;
 	}
 }
 
@@ -215,7 +252,7 @@ size_t
 stoa_heap_classes(
 	const stoa_segment *seg, stoa_heap_class_stat *ret, size_t room)
 {
-	stoa_heap_class_stat sum[STOAI_CLASSES + 3] = {0};
+	stoa_heap_class_stat sum[STOAI_CLASSES + 4] = {0};
 	stoa_heap_span it = stoa_heap_spans(seg);
 	size_t rows = 0;
 
@@ -229,9 +266,9 @@ stoa_heap_classes(
 		s->blocks += it.blocks;
 		s->used += it.used;
 		s->transient += it.transient;
-		s->lost += it.kind == STOA_HEAP_FREE
-				   ? 0
-				   : it.bytes - it.blocks * it.size;
+		s->used_bytes += it.used_bytes;
+		s->transient_bytes += it.transient_bytes;
+		s->lost += it.kind == STOA_HEAP_FREE ? 0 : span_lost(&it);
 	}
 	for (uint32_t i = 0; i < STOAI_COUNT(sum); i++) {
 		if (!sum[i].spans)
@@ -282,14 +319,14 @@ slot_row(const stoa_segment *seg, uint32_t i, stoa_heap_slot_stat *s)
 static void
 slot_add(stoa_heap_slot_stat *s, const stoa_heap_span *it)
 {
-	s->transient += it->transient * it->size;
+	s->transient += it->transient_bytes;
 	if (it->kind == STOA_HEAP_LARGE) {
 		s->large += it->transient;
 		return;
 	}
 	s->slabs++;
 	s->bytes += it->bytes;
-	s->used += it->used * it->size;
+	s->used += it->used_bytes;
 }
 
 /* Rows for whoever is attached or owns something; returns how many. */

@@ -138,7 +138,7 @@ stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size)
 	}
 	stoai_heap_publish(seat, off);
 	stoai_tx_fresh(tx, off, size);
-	if (stoai_unlikely(tx->seg->profiled))
+	if (stoai_profiled(tx->seg) && size) /* else a run, for a heap class */
 		stoai_profile_alloc(tx->seg, off, size);
 	return true;
 }

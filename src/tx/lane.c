@@ -266,7 +266,7 @@ undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 	case STOAI_LOG_ALLOC:
 		forget_locks(seg, slot, head & STOAI_LOG_OFFSET,
 			stoai_heap_usable(seg, head & STOAI_LOG_OFFSET));
-		if (stoai_unlikely(seg->profiled))
+		if (stoai_profiled(seg))
 			stoai_profile_free(seg, head & STOAI_LOG_OFFSET);
 		stoai_heap_unpublish(seg, slot, head & STOAI_LOG_OFFSET);
 		return 0;
@@ -275,6 +275,8 @@ undo_record(stoa_segment *seg, uint32_t slot, uint64_t at, uint64_t head,
 			return log_damaged(seg, slot, at);
 		forget_locks(seg, slot, head & STOAI_LOG_OFFSET,
 			a64_load_relaxed(word_at(seg, at) + 1));
+		if (stoai_profiled(seg))
+			stoai_profile_free(seg, head & STOAI_LOG_OFFSET);
 		return 0;
 	case STOAI_LOG_MERGE:
 	case STOAI_LOG_SPLIT:
@@ -383,8 +385,7 @@ finish_frees(stoa_segment *seg, uint32_t slot, uint64_t end)
 			rc = log_damaged(seg, slot, at);
 		if (rc)
 			return rc;
-		if (stoai_unlikely(seg->profiled) &&
-			head >> 60 == STOAI_LOG_FREE)
+		if (stoai_profiled(seg) && head >> 60 == STOAI_LOG_FREE)
 			stoai_profile_free(seg, head & STOAI_LOG_OFFSET);
 		if (head >> 60 == STOAI_LOG_FREE)
 			stoai_heap_free_logged(seg, slot,

@@ -110,7 +110,13 @@ void stoai_checked_moved(struct stoa_tx *tx, uint64_t off);
 
 /* ---- profile.c ---- */
 
-/* Asked where seg->profiled: a block is made; it is about to be freed, or undone. */
+static inline bool
+stoai_profiled(const stoa_segment *seg)
+{
+	return stoai_unlikely(a32_load_relaxed(&seg->profiled) != 0);
+}
+
+/* Asked where it is: a block is made; it is about to be freed, or undone. */
 void stoai_profile_alloc(stoa_segment *seg, uint64_t off, uint64_t size);
 void stoai_profile_free(const stoa_segment *seg, uint64_t off);
 void stoai_profile_segment_end(stoa_segment *seg);

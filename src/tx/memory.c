@@ -81,7 +81,7 @@ batch_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 		}
 		stoai_heap_publish(seat, off[i]);
 		ret[i] = stoai_at(tx->seg, off[i]);
-		if (stoai_unlikely(tx->seg->profiled))
+		if (stoai_profiled(tx->seg))
 			stoai_profile_alloc(
 				tx->seg, off[i], sizes ? sizes[i] : size);
 	}

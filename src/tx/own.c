@@ -253,6 +253,8 @@ stoai_own_alloc(stoa_tx *tx, uint64_t size, uint64_t align, uint64_t *off,
 	if (!rc)
 		rc = own_take(tx, *off, size, align, usable);
 	own_leave(tx);
+	if (stoai_profiled(seg) && !rc)
+		stoai_profile_alloc(seg, *off, size);
 	return rc;
 }
 
@@ -324,6 +326,8 @@ drop(stoa_tx *tx, uint64_t end, uint64_t off)
 	}
 	if (tx->seat->effects >> STOAI_LOG_WAKE & 1)
 		drop_wakes(tx, end, off, size);
+	if (stoai_profiled(seg))
+		stoai_profile_free(seg, off);
 	if (note_block(tx, &lent, off, size, false))
 		seg->heap_class->free(tx, own_state(tx), ref);
 }

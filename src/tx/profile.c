@@ -248,9 +248,9 @@ sample_add(struct profile *p, uint64_t off, double count, uint64_t bytes,
 __attribute__((noinline)) void
 stoai_profile_alloc(stoa_segment *seg, uint64_t off, uint64_t size)
 {
-	struct profile *p = seg->profile;
-	uint64_t bytes = a64_load_relaxed(&p->bytes);
-	uint64_t n = crossings(bytes, stoai_max(size, 1));
+	struct profile *p = ap_load_acquire(&seg->profile);
+	uint64_t bytes = p ? a64_load_relaxed(&p->bytes) : 0;
+	uint64_t n = bytes ? crossings(bytes, stoai_max(size, 1)) : 0;
 	void *const caller = __builtin_return_address(0);
 	void *frame[FRAMES + 4];
 	int depth, from = 0;
@@ -277,10 +277,10 @@ stoai_profile_alloc(stoa_segment *seg, uint64_t off, uint64_t size)
 void
 stoai_profile_free(const stoa_segment *seg, uint64_t off)
 {
-	struct profile *p = seg->profile;
+	struct profile *p = ap_load_acquire(&seg->profile);
 	size_t i;
 
-	if (p->process != stoai_os_process())
+	if (!p || p->process != stoai_os_process())
 		return;
 	pthread_mutex_lock(&p->mutex);
 	if (p->samples) {
@@ -384,7 +384,8 @@ still_there(stoa_segment *seg, uint64_t off)
 {
 	struct stoai_block b;
 
-	if (!stoai_block_find(seg, off, &b) || b.off != off ||
+	if (!stoai_block_find(seg, off, &b) ||
+		!stoai_lent_block(seg, off, &b) || b.off != off ||
 		!stoai_block_allocated(&b))
 		return false;
 	return stoai_span_state(b.word) == STOAI_SPAN_LARGE

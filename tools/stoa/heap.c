@@ -23,6 +23,7 @@ heap_kind(stoa_heap_kind kind)
 	static const char *const names[] = {[STOA_HEAP_FREE] = "free",
 		[STOA_HEAP_SLAB] = "slab",
 		[STOA_HEAP_LARGE] = "large",
+		[STOA_HEAP_LENT] = "lent",
 		[STOA_HEAP_DAMAGED] = "damaged"};
 
 	return names[kind];

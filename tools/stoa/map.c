@@ -72,7 +72,7 @@ map_rows(const stoa_segment *seg)
 static void
 paint(struct picture *p, const stoa_heap_span *it)
 {
-	uint64_t held = (it->used + it->transient) * it->size;
+	uint64_t held = it->used_bytes + it->transient_bytes;
 
 	for (uint64_t at = it->first, end = at + it->count; at < end;) {
 		uint64_t c = at / p->spans;
@@ -153,6 +153,8 @@ glyph(const struct cell *c, bool utf8)
 		return (utf8 ? fine : plain)[stoai_min(cell_level(c), LEVELS)];
 	case STOA_HEAP_LARGE:
 		return utf8 ? "▒" : "L";
+	case STOA_HEAP_LENT:
+		return "=";
 	case STOA_HEAP_DAMAGED:
 		return "!";
 	case STOA_HEAP_FREE:
@@ -168,7 +170,8 @@ map_text(const stoa_segment *seg)
 	struct picture p = picture_make(seg, CELLS);
 
 	out_line("a character is %" PRIu64 " KiB: %s blocks of a size, the "
-		 "fuller the higher; %s a large block; %s free; _ free, and "
+		 "fuller the higher; %s a large block; = a heap class's; %s "
+		 "free; _ free, and "
 		 "the system has its pages",
 		p.spans * p.span_size >> 10, utf8 ? "▁ to █" : "0 to 8",
 		utf8 ? "▒" : "L", utf8 ? "·" : ".");
@@ -242,6 +245,7 @@ svg_title(FILE *to, const struct picture *p, uint64_t i)
 static const char *const colours[KINDS] = {[STOA_HEAP_FREE] = "#d8dee9",
 	[STOA_HEAP_SLAB] = "#1b6ca8",
 	[STOA_HEAP_LARGE] = "#c8553d",
+	[STOA_HEAP_LENT] = "#5a8f4f",
 	[STOA_HEAP_DAMAGED] = "#ff00ff"};
 
 static void
@@ -249,7 +253,7 @@ svg_cell(FILE *to, const struct picture *p, uint64_t i)
 {
 	const struct cell *c = &p->cell[i];
 	stoa_heap_kind kind = cell_kind(c);
-	double strong = kind == STOA_HEAP_SLAB || kind == STOA_HEAP_LARGE
+	double strong = kind != STOA_HEAP_FREE && kind != STOA_HEAP_DAMAGED
 				? 0.25 + 0.75 * cell_level(c) / LEVELS
 			: c->returned ? 0.3
 				      : 1;
@@ -268,7 +272,7 @@ map_svg(const stoa_segment *seg, const char *name, FILE *to)
 {
 	static const char *const legend[KINDS] = {"free",
 		"blocks of one size, the fuller the darker", "large blocks",
-		"damaged"};
+		"a heap class's", "damaged"};
 	struct picture p = picture_make(seg, SVG_CELLS);
 	uint64_t height = 48 + (p.count / SVG_COLUMNS + 1) * CELL;
 
