@@ -482,6 +482,18 @@ stoai_checked_segment_end(stoa_segment *seg)
 	(void)seg;
 }
 
+void
+stoai_profile_free(const stoa_segment *seg, uint64_t off)
+{
+	(void)seg, (void)off;
+}
+
+void
+stoai_profile_segment_end(stoa_segment *seg)
+{
+	(void)seg;
+}
+
 static void
 seat_end(struct stoai_seat *seat)
 {
