@@ -24,7 +24,7 @@
 #include "explore/explorer.h"
 
 enum {
-	PATIENCE_MS = 10000,
+	PATIENCE_MS = 30000,
 	LOOKS = 40,      /* in that time */
 	CHILDREN_MAX = 8 /* then the case is given up: it fails anyway */
 };

@@ -86,7 +86,7 @@ typedef struct stoa_explore_case {
 	uint64_t (*state)(stoa_segment *seg, void *user);
 	const stoa_explore_op *others; /* up to 8 */
 	size_t other_count;
-	/* How long without progress counts as hanging; 0: 10 s. */
+	/* How long without progress counts as hanging; 0: 30 s. */
 	uint32_t patience_ms;
 	/* Each failure's sentence, also those after the first; or NULL. */
 	void (*report)(void *user, const char *text);

@@ -25,8 +25,8 @@
  *          the scope; name it with other locks where cycles could arise (-EDEADLK).
  * Crash:   all or nothing with the transaction; of a cache too.
  * Caveats: a T that owns memory or holds a lock cannot be a node (compile error). Nodes of one shared pool that lie under
- *          different locks look wrong to checked mode, which thinks in blocks. That a node lies in another thread's cache is not
- *          seen when it is freed again.
+ *          different locks look wrong to checked mode, which thinks in blocks. That a node is freed again is not seen while it
+ *          lies in another thread's cache, or below the last 64 of one's own.
  * Cost:    O(1): a bit in a word, one undo record of 40 bytes a block and transaction; a block of nodes now and then.
  */
 #ifndef STOA_POOL_H

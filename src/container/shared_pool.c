@@ -32,6 +32,7 @@
 enum {
 	CACHE_MAX = 65536,
 	NAME_SIZE = 80,
+	LATELY = 64, /* nodes that are looked at when one is freed */
 	CACHE_HOT = 3 * sizeof(uint64_t) /* count, mark, tag: saved at once */
 };
 
@@ -261,6 +262,18 @@ cached_alloc(stoa_tx *tx, const stoa_shared_pool *sp, uint64_t max)
 	return stoai_mutable(p);
 }
 
+/* Has this thread put it there lately? */
+static bool
+cache_holds(const stoa_pool_cache *c, const uint64_t *nodes, uint64_t off)
+{
+	uint64_t end = c->count_ - stoai_min(c->count_, LATELY);
+
+	for (uint64_t i = c->count_; i > end; i--)
+		if (stoai_unlikely(nodes[i - 1] == off))
+			return true;
+	return false;
+}
+
 STOAI_FLATTEN static void
 cached_free(
 	stoa_tx *tx, const stoa_shared_pool *sp, const void *p, uint64_t max)
@@ -270,16 +283,14 @@ cached_free(
 
 	if (!c || !stoai_pool_owns(tx, &sp->pool_, p))
 		return;
-	for (uint64_t i = 0; i < c->count_; i++)
-		if (stoai_unlikely(cache_nodes(c)[i] == off)) {
-			(void)stoai_tx_fail(
-				tx, stoai_error(-EFAULT,
-					    "%s: %#llx is free already: this "
-					    "thread has cached it",
-					    stoai_name(tx->seg),
-					    (unsigned long long)off));
-			return;
-		}
+	if (cache_holds(c, cache_nodes(c), off)) {
+		(void)stoai_tx_fail(tx,
+			stoai_error(-EFAULT,
+				"%s: %#llx is free already: this thread has "
+				"cached it",
+				stoai_name(tx->seg), (unsigned long long)off));
+		return;
+	}
 	if (c->count_ >= stoai_min(c->room_, max) &&
 		!cache_spill(tx, sp, c, c->count_ / 2))
 		return;
