@@ -3,11 +3,35 @@
 #include "allocators.h"
 #include <dlfcn.h>
 #include <gnu/libc-version.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct allocator glibc_malloc = {malloc, free, ""}, mimalloc, jemalloc;
+static void
+glibc_give_back(void)
+{
+	(void)malloc_trim(0);
+}
+
+struct allocator glibc_malloc = {malloc, free, glibc_give_back, ""}, mimalloc,
+		 jemalloc;
+static void (*mimalloc_collect)(bool force);
+static int (*jemalloc_ctl)(const char *, void *, size_t *, void *, size_t);
+
+static void
+mimalloc_give_back(void)
+{
+	mimalloc_collect(true);
+}
+
+/* 4096: of all arenas; this thread's cache goes back first. */
+static void
+jemalloc_give_back(void)
+{
+	(void)jemalloc_ctl("thread.tcache.flush", NULL, NULL, NULL, 0);
+	(void)jemalloc_ctl("arena.4096.purge", NULL, NULL, NULL, 0);
+}
 
 /* POSIX's way to make a function of what dlsym returns. */
 static bool
@@ -28,10 +52,12 @@ mimalloc_load(void)
 
 	if (!lib || !function(lib, "mi_malloc", &mimalloc.alloc) ||
 		!function(lib, "mi_free", &mimalloc.free) ||
+		!function(lib, "mi_collect", &mimalloc_collect) ||
 		!function(lib, "mi_version", &version))
 		return;
 	(void)snprintf(mimalloc.version, sizeof mimalloc.version, "%d.%d.%d",
 		version() / 100, version() / 10 % 10, version() % 10);
+	mimalloc.give_back = mimalloc_give_back;
 }
 
 static void
@@ -39,17 +65,17 @@ jemalloc_load(void)
 {
 	void *lib = dlopen(
 		"libjemalloc.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
-	int (*ctl)(const char *, void *, size_t *, void *, size_t);
 	const char *version = NULL;
 	size_t size = sizeof version;
 
 	if (!lib || !function(lib, "malloc", &jemalloc.alloc) ||
 		!function(lib, "free", &jemalloc.free) ||
-		!function(lib, "mallctl", &ctl) ||
-		ctl("version", &version, &size, NULL, 0))
+		!function(lib, "mallctl", &jemalloc_ctl) ||
+		jemalloc_ctl("version", &version, &size, NULL, 0))
 		return;
 	(void)snprintf(jemalloc.version, sizeof jemalloc.version, "%.*s",
 		(int)strcspn(version, "-"), version);
+	jemalloc.give_back = jemalloc_give_back;
 }
 
 void

@@ -12,7 +12,8 @@
 struct allocator {
 	void *(*alloc)(size_t size);
 	void (*free)(void *p);
-	char version[48]; /* "": it is not here */
+	void (*give_back)(void); /* to the system, what it does not need */
+	char version[48];        /* "": it is not here */
 };
 
 extern struct allocator glibc_malloc, mimalloc, jemalloc;

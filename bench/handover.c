@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * What does it cost to free a block that another process has allocated?
+ * What does it cost to free a block that another has allocated?
  *
  * Role 0 allocates and sends, role 1 receives and frees, by a ring of words that
  * both poll; its price alone is the row "ring alone". One block's time is that of
- * the whole way, until the last one is freed.
+ * the whole way, until the last one is freed. They are two processes; of private
+ * heaps, for which there is no such thing, two threads.
  */
 #include "blocks.h"
 #include "works.h"
@@ -90,84 +91,79 @@ nothing_free(uint64_t block_)
 	return block_ != 0;
 }
 
-static const struct heap nothing_heap = {nothing_alloc, nothing_free};
+static const struct heap nothing_heap = {
+	.alloc = nothing_alloc, .free = nothing_free};
 
 /* A run finds what the last one left. */
-static void
-channel_reset(int role)
+static bool
+channel_reset(const struct heap *h, const struct measure_row *row, int role)
 {
+	(void)h;
+	(void)row;
 	if (role == 0)
 		channel->sent = channel->freed = 0;
-}
-
-static bool
-start_nothing(const struct measure_row *row, int role)
-{
-	(void)row;
-	channel_reset(role);
 	return true;
 }
 
-static bool
-start_ours(const struct measure_row *row, int role)
+/* All that was sent has been freed. */
+static void
+channel_left(const struct heap *h, const struct measure_row *row)
 {
-	channel_reset(role);
-	return ours_start(row, role);
+	(void)h;
+	(void)row;
 }
 
-static bool
-open_ours(void)
-{
-	return channel_open() && ours_open(SIZE);
-}
-
-#define HANDED(which, h) \
- static double which(const struct measure_row *row, int role, uint64_t ns) \
+#define HANDED(which) \
+ static double which##_handed( \
+	 const struct measure_row *row, int role, uint64_t ns) \
  { \
   (void)row; \
-  return role == 0 ? send_blocks(&(h), ns) : free_blocks(&(h)); \
+  return role == 0 ? send_blocks(&which##_heap, ns) \
+		   : free_blocks(&which##_heap); \
  } \
- static const struct measure_side which##_side
+ HEAP_SIDE(which, SIZE, channel_open, channel_reset, channel_left)
 
-HANDED(nothing, nothing_heap) = {.open = channel_open, .start = start_nothing};
-HANDED(ours, ours_heap) = {.open = open_ours,
-	.start = start_ours,
-	.stop = ours_stop,
-	.close = ours_close};
+HANDED(stoa);
+HANDED(nothing);
+HANDED(mimalloc);
+HANDED(jemalloc);
+HANDED(glibc_malloc);
+#ifdef BENCH_PMDK
+HANDED(pmdk);
+#endif
 #ifdef BENCH_BOOST
-static bool
-open_boost(void)
-{
-	return channel_open() && boost_open(SIZE);
-}
-
-static bool
-start_boost(const struct measure_row *row, int role)
-{
-	channel_reset(role);
-	return boost_start(row, role);
-}
-
-HANDED(boost, boost_heap) = {
-	.open = open_boost, .start = start_boost, .close = boost_close};
+HANDED(boost);
 #endif
 
-#define ROW(p, which) \
+#define ROW(p, which, t) \
  { \
   .work = "alloc here, free there", .peer = (p), .side = &which##_side, \
-  .figure = which, .processes = 2 \
+  .figure = which##_handed, .processes = 2, .threads = (t) \
  }
 static const struct measure_row rows[] = {
-	ROW("stoa", ours),
-	ROW("ring alone", nothing),
+	ROW("stoa", stoa, false),
+	ROW("ring alone", nothing, false),
 #ifdef BENCH_BOOST
-	ROW("boost", boost),
+	ROW("boost", boost, false),
+#endif
+	ROW("mimalloc, threads", mimalloc, true),
+	ROW("jemalloc, threads", jemalloc, true),
+	ROW("glibc, threads", glibc_malloc, true),
+#ifdef BENCH_PMDK
+	ROW("pmdk, threads", pmdk, true),
 #endif
 };
 
 static const struct measure_goal goals[] = {
-	{.work = "alloc here, free there", .peer = "boost", .goal = 5},
+	{.work = "alloc here, free there", .peer = "boost", .goal = 10},
+	{.work = "alloc here, free there",
+		.peer = "mimalloc, threads",
+		.goal = 1},
+	{.work = "alloc here, free there",
+		.peer = "jemalloc, threads",
+		.goal = 1},
+	{.work = "alloc here, free there", .peer = "glibc, threads", .goal = 1},
 };
 
 const struct measure_family handover_family =
-	MEASURE_FAMILY("handover", rows, goals);
+	MEASURE_FAMILY("heap: handover", rows, goals);

@@ -1,136 +1,56 @@
 /* SPDX-License-Identifier: BSL-1.0 */
 /*
- * What does a block cost, alone, among many, from two processes, and handed over?
+ * What does a block cost, alone, among many, large, in a program's own order, and from
+ * several processes or threads?
  *
  * Ours is the layer's own call, and with publishing: afterwards shared data owns
  * the block, and any process may free it. That is what Boost's allocate gives; in
- * addition ours is whole after a death at any instruction. mimalloc, jemalloc and
- * malloc are of one process: the floor. "new and delete" is what programs write,
- * with undo.
+ * addition ours is whole after a death at any instruction. PMDK's is whole after a
+ * death as well, and of one process. mimalloc, jemalloc and malloc are of one process
+ * and of one life: the floor. "new and delete" is what programs write, with undo.
  *
  * Each block's first word is written, as if something were stored in it. All are
  * called through a function pointer or, ours and Boost's, a function that knows
  * the segment.
  */
-#include "allocators.h"
-#include "blocks.h"
+#include "loops.h"
 #include "works.h"
-#include <stdlib.h>
 
 enum {
-	SIZE = 512 << 20,
-	LIVE = 100000,
+	SIZE = 320 << 20,
 	BATCH = 16,
-	PAIR = 0, /* params: what is allocated */
-	FIXED = BLOCK_SIZE,
-	MIXED = 1024
+	RUNS = 5 /* of what takes long to begin */
 };
 
-static uint64_t *live; /* of this worker */
-static uint64_t random_state;
+/* The side and the loop of one heap. */
+#define HEAP(which) \
+ static bool which##_loop( \
+	 const struct measure_row *row, int role, uint64_t count) \
+ { \
+  (void)role; \
+  return heap_loop(&which##_heap, row->param, count); \
+ } \
+ HEAP_SIDE(which, SIZE, trace_load, live_make, live_free)
 
-/* ---- the loops: inlined for each heap ---- */
+HEAP(stoa);
+HEAP(mimalloc);
+HEAP(jemalloc);
+HEAP(glibc_malloc);
+#ifdef BENCH_PMDK
+HEAP(pmdk);
+#endif
+#ifdef BENCH_BOOST
+HEAP(boost);
+HEAP(boost_seq);
+HEAP(boost_node);
+HEAP(boost_private_node);
+HEAP(boost_cached_node);
+HEAP(boost_adaptive);
+HEAP(boost_private_adaptive);
+HEAP(boost_cached_adaptive);
+#endif
 
-INLINE size_t
-next_size(uintptr_t param, uint64_t random)
-{
-	return param == MIXED ? 16 + random % 1009 : FIXED;
-}
-
-INLINE bool
-pair_loop(const struct heap *h, uint64_t count)
-{
-	for (; count > 0; count--) {
-		uint64_t block = h->alloc(FIXED);
-
-		if (!block || !h->free(block))
-			return measure_failed("alloc or free");
-	}
-	return true;
-}
-
-INLINE bool
-replace_loop(const struct heap *h, uintptr_t param, uint64_t count)
-{
-	uint64_t state = random_state;
-
-	for (; count > 0; count--) {
-		uint64_t random = measure_random(&state);
-		uint64_t *at = &live[(random >> 32) * LIVE >> 32];
-
-		if (!h->free(*at))
-			return measure_failed("free");
-		*at = h->alloc(next_size(param, random & 0xffffffff));
-		if (!*at)
-			return measure_failed("alloc");
-	}
-	random_state = state;
-	return true;
-}
-
-INLINE bool
-heap_loop(const struct heap *h, uintptr_t param, uint64_t count)
-{
-	return param == PAIR ? pair_loop(h, count)
-			     : replace_loop(h, param, count);
-}
-
-static bool
-live_make(const struct heap *h, const struct measure_row *row, int role)
-{
-	random_state = (uint64_t)role + 1;
-	if (row->param == PAIR)
-		return true;
-	live = calloc(LIVE, sizeof *live);
-	for (size_t i = 0; live && i < LIVE; i++) {
-		uint64_t random = measure_random(&random_state);
-
-		live[i] = h->alloc(next_size(row->param, random & 0xffffffff));
-		if (!live[i])
-			return measure_failed("alloc");
-	}
-	return live != NULL;
-}
-
-static void
-live_free(const struct heap *h)
-{
-	for (size_t i = 0; live && i < LIVE; i++)
-		if (live[i])
-			(void)h->free(live[i]);
-	free(live);
-	live = NULL;
-}
-
-/* ---- ours ---- */
-
-static bool
-ours_loop(const struct measure_row *row, int role, uint64_t count)
-{
-	(void)role;
-	return heap_loop(&ours_heap, row->param, count);
-}
-
-static bool
-open_ours(void)
-{
-	return ours_open(SIZE);
-}
-
-static bool
-start_ours(const struct measure_row *row, int role)
-{
-	return ours_start(row, role) && live_make(&ours_heap, row, role);
-}
-
-static void
-stop_ours(const struct measure_row *row, int role)
-{
-	live_free(&ours_heap);
-	ours_stop(row, role);
-}
-
-/* ---- ours, by transactions ---- */
+/* ---- by transactions ---- */
 
 typedef struct block {
 	uint64_t word[8];
@@ -158,52 +78,7 @@ new_loop(const struct measure_row *row, int role, uint64_t count)
 	return true;
 }
 
-/* ---- private heaps ---- */
-
-#define PRIVATE(which) \
- static uint64_t which##_alloc(size_t size) \
- { \
-  uint64_t *p = which.alloc(size); \
-  *p = size; \
-  return (uint64_t)(uintptr_t)p; \
- } \
- static bool which##_free(uint64_t block_) \
- { \
-  which.free((void *)(uintptr_t)block_); \
-  return true; \
- } \
- static const struct heap which##_heap = {which##_alloc, which##_free}; \
- static bool which##_loop( \
-	 const struct measure_row *row, int role, uint64_t count) \
- { \
-  (void)role; \
-  return heap_loop(&which##_heap, row->param, count); \
- } \
- static bool which##_there(void) \
- { \
-  return which.version[0] != '\0'; \
- } \
- static bool which##_start(const struct measure_row *row, int role) \
- { \
-  return live_make(&which##_heap, row, role); \
- } \
- static const struct measure_side which##_side = { \
-	 .there = which##_there, .start = which##_start}
-
-PRIVATE(glibc_malloc);
-PRIVATE(mimalloc);
-PRIVATE(jemalloc);
-
-/* ---- Boost ---- */
-
 #ifdef BENCH_BOOST
-static bool
-boost_loop(const struct measure_row *row, int role, uint64_t count)
-{
-	(void)role;
-	return heap_loop(&boost_heap, row->param, count);
-}
-
 static bool
 boost_batch_loop(const struct measure_row *row, int role, uint64_t count)
 {
@@ -213,131 +88,114 @@ boost_batch_loop(const struct measure_row *row, int role, uint64_t count)
 		uint64_t made[BATCH];
 
 		for (int k = 0; k < BATCH; k++)
-			made[k] = boost_alloc_word(FIXED);
+			made[k] = boost_heap.alloc(BLOCK_SIZE);
 		for (int k = 0; k < BATCH; k++)
-			(void)boost_free_word(made[k]);
+			(void)boost_heap.free(made[k]);
 	}
 	return true;
 }
-
-static bool
-open_boost(void)
-{
-	return boost_open(SIZE);
-}
-
-static bool
-start_boost(const struct measure_row *row, int role)
-{
-	return boost_start(row, role) && live_make(&boost_heap, row, role);
-}
-
-static void
-stop_boost(const struct measure_row *row, int role)
-{
-	(void)row;
-	(void)role;
-	live_free(&boost_heap);
-}
-
-static const struct measure_side boost_side = {.open = open_boost,
-	.start = start_boost,
-	.stop = stop_boost,
-	.close = boost_close};
 #endif
 
-static const struct measure_side ours_side = {.open = open_ours,
-	.start = start_ours,
-	.stop = stop_ours,
-	.close = ours_close};
+/* ---- the rows ---- */
 
-#define ROW(w, p, s, f, a, n) \
+/* What lives from the beginning has touched its pages; of large blocks only heads. */
+#define LOOP(w, p, which, f, a, n, t) \
  { \
-  .work = (w), .peer = (p), .side = &(s), .loop = (f), .param = (a), \
-  .processes = (n) \
+  .work = (w), .peer = (p), .side = &which##_side, .loop = (f), .param = (a), \
+  .processes = (n), .threads = (t), .untouched = (a) != LARGE, \
+  .runs = (a) == PAIR ? 0 : RUNS \
  }
-#define PRIVATE_ROW(w, p, which, a, n) \
- ROW(w, p, which##_side, which##_loop, a, n)
+#define ROW(w, p, which, a) LOOP(w, p, which, which##_loop, a, 1, false)
+#define PROCESSES(w, p, which, a, n) \
+ LOOP(w, p, which, which##_loop, a, n, false)
+#define THREADS(w, p, which, a, n) LOOP(w, p, which, which##_loop, a, n, true)
+
+#ifdef BENCH_PMDK
+ #define PMDK_ROW(w, a)        , ROW(w, "pmdk", pmdk, a)
+ #define PMDK_THREADS(w, a, n) , THREADS(w, "pmdk", pmdk, a, n)
+#else
+ #define PMDK_ROW(w, a)
+ #define PMDK_THREADS(w, a, n)
+#endif
+#ifdef BENCH_BOOST
+ #define BOOST_ROWS(w, a) \
+  , ROW(w, "boost", boost, a), ROW(w, "boost seq_fit", boost_seq, a)
+ #define BOOST_PROCESSES(w, a, n) , PROCESSES(w, "boost", boost, a, n)
+ #define POOL_ROWS(w, a) \
+  , ROW(w, "boost node", boost_node, a), \
+	  ROW(w, "boost private_node", boost_private_node, a), \
+	  ROW(w, "boost cached_node", boost_cached_node, a), \
+	  ROW(w, "boost adaptive", boost_adaptive, a), \
+	  ROW(w, "boost private_adapt", boost_private_adaptive, a), \
+	  ROW(w, "boost cached_adapt", boost_cached_adaptive, a)
+#else
+ #define BOOST_ROWS(w, a)
+ #define BOOST_PROCESSES(w, a, n)
+ #define POOL_ROWS(w, a)
+#endif
+
+#define ALONE(w, a) \
+ ROW(w, "stoa", stoa, a), ROW(w, "mimalloc", mimalloc, a), \
+	 ROW(w, "jemalloc", jemalloc, a), \
+	 ROW(w, "glibc", glibc_malloc, a) PMDK_ROW(w, a) BOOST_ROWS(w, a)
+/* Private heaps have nothing in common there: what the machine gives. */
+#define OF_PROCESSES(w, a, n) \
+ PROCESSES(w, "stoa", stoa, a, n), \
+	 PROCESSES(w, "jemalloc", jemalloc, a, n) BOOST_PROCESSES(w, a, n)
+#define OF_THREADS(w, a, n) \
+ THREADS(w, "stoa", stoa, a, n), THREADS(w, "mimalloc", mimalloc, a, n), \
+	 THREADS(w, "jemalloc", jemalloc, a, n), \
+	 THREADS(w, "glibc", glibc_malloc, a, n) PMDK_THREADS(w, a, n)
+
 static const struct measure_row rows[] = {
-	ROW("alloc and free, 64 B", "stoa", ours_side, ours_loop, PAIR, 1),
-	PRIVATE_ROW("alloc and free, 64 B", "mimalloc", mimalloc, PAIR, 1),
-	PRIVATE_ROW("alloc and free, 64 B", "jemalloc", jemalloc, PAIR, 1),
-	PRIVATE_ROW("alloc and free, 64 B", "glibc", glibc_malloc, PAIR, 1),
+	ALONE("alloc and free, 64 B", PAIR)
+		POOL_ROWS("alloc and free, 64 B", PAIR),
+	OF_PROCESSES("alloc and free, two processes", PAIR, 2),
+	OF_PROCESSES("alloc and free, four processes", PAIR, 4),
+	OF_THREADS("alloc and free, two threads", PAIR, 2),
+	OF_THREADS("alloc and free, four threads", PAIR, 4),
+	ALONE("alloc and free, 16-1024 B", PAIR_MIXED),
+	ALONE("replace, 64 B", FIXED) POOL_ROWS("replace, 64 B", FIXED),
+	OF_PROCESSES("replace, 64 B, two processes", FIXED, 2),
+	ALONE("replace, 16-1024 B", MIXED),
+	OF_PROCESSES("replace, 16-1024 B, two processes", MIXED, 2),
+	OF_THREADS("replace, 16-1024 B, two threads", MIXED, 2),
+	ALONE("replace, 64 KiB-4 MiB", LARGE),
+	ALONE("replay of a program", REPLAY),
+	OF_PROCESSES("replay of a program, two processes", REPLAY, 2),
+	LOOP("new and delete, 16 in a tx", "stoa", stoa, new_loop, PAIR, 1,
+		false),
+	ROW("new and delete, 16 in a tx", "glibc", glibc_malloc, PAIR),
 #ifdef BENCH_BOOST
-	ROW("alloc and free, 64 B", "boost", boost_side, boost_loop, PAIR, 1),
-#endif
-	ROW("alloc and free, two processes", "stoa", ours_side, ours_loop, PAIR,
-		2),
-	PRIVATE_ROW(
-		"alloc and free, two processes", "jemalloc", jemalloc, PAIR, 2),
-#ifdef BENCH_BOOST
-	ROW("alloc and free, two processes", "boost", boost_side, boost_loop,
-		PAIR, 2),
-#endif
-	ROW("replace, 64 B", "stoa", ours_side, ours_loop, FIXED, 1),
-	PRIVATE_ROW("replace, 64 B", "mimalloc", mimalloc, FIXED, 1),
-	PRIVATE_ROW("replace, 64 B", "jemalloc", jemalloc, FIXED, 1),
-	PRIVATE_ROW("replace, 64 B", "glibc", glibc_malloc, FIXED, 1),
-#ifdef BENCH_BOOST
-	ROW("replace, 64 B", "boost", boost_side, boost_loop, FIXED, 1),
-#endif
-	ROW("replace, 64 B, two processes", "stoa", ours_side, ours_loop, FIXED,
-		2),
-	PRIVATE_ROW(
-		"replace, 64 B, two processes", "jemalloc", jemalloc, FIXED, 2),
-#ifdef BENCH_BOOST
-	ROW("replace, 64 B, two processes", "boost", boost_side, boost_loop,
-		FIXED, 2),
-#endif
-	ROW("replace, 16-1024 B", "stoa", ours_side, ours_loop, MIXED, 1),
-	PRIVATE_ROW("replace, 16-1024 B", "mimalloc", mimalloc, MIXED, 1),
-	PRIVATE_ROW("replace, 16-1024 B", "jemalloc", jemalloc, MIXED, 1),
-	PRIVATE_ROW("replace, 16-1024 B", "glibc", glibc_malloc, MIXED, 1),
-#ifdef BENCH_BOOST
-	ROW("replace, 16-1024 B", "boost", boost_side, boost_loop, MIXED, 1),
-#endif
-	ROW("replace, 16-1024 B, two processes", "stoa", ours_side, ours_loop,
-		MIXED, 2),
-	PRIVATE_ROW("replace, 16-1024 B, two processes", "jemalloc", jemalloc,
-		MIXED, 2),
-#ifdef BENCH_BOOST
-	ROW("replace, 16-1024 B, two processes", "boost", boost_side,
-		boost_loop, MIXED, 2),
-#endif
-	ROW("new and delete, 16 in a tx", "stoa", ours_side, new_loop, PAIR, 1),
-	PRIVATE_ROW(
-		"new and delete, 16 in a tx", "glibc", glibc_malloc, PAIR, 1),
-#ifdef BENCH_BOOST
-	ROW("new and delete, 16 in a tx", "boost", boost_side, boost_batch_loop,
-		PAIR, 1),
+	LOOP("new and delete, 16 in a tx", "boost", boost, boost_batch_loop,
+		PAIR, 1, false),
 #endif
 };
 
+#define TWICE(w, o) \
+ { \
+  .work = (w), .one = (o), .goal = 1.9 \
+ }
+#define AT_MOST(w, p, g) \
+ { \
+  .work = (w), .peer = (p), .goal = (g), .at_most = true \
+ }
+#define AT_LEAST(w, p, g) \
+ { \
+  .work = (w), .peer = (p), .goal = (g) \
+ }
 static const struct measure_goal goals[] = {
-	{.work = "alloc and free, 64 B", .peer = "boost", .goal = 20},
-	{.work = "alloc and free, 64 B",
-		.peer = "mimalloc",
-		.goal = 2.2,
-		.at_most = true},
-	{.work = "alloc and free, two processes",
-		.one = "alloc and free, 64 B",
-		.goal = 1.85},
-	{.work = "replace, 64 B", .peer = "boost", .goal = 12},
-	{.work = "replace, 64 B",
-		.peer = "jemalloc",
-		.goal = 2,
-		.at_most = true},
-	{.work = "replace, 64 B, two processes",
-		.one = "replace, 64 B",
-		.goal = 1.85},
-	{.work = "replace, 16-1024 B", .peer = "boost", .goal = 12},
-	{.work = "replace, 16-1024 B",
-		.peer = "jemalloc",
-		.goal = 2,
-		.at_most = true},
-	{.work = "replace, 16-1024 B, two processes",
-		.one = "replace, 16-1024 B",
-		.goal = 1.85},
+	AT_MOST("alloc and free, 64 B", "mimalloc", 2),
+	AT_LEAST("alloc and free, 64 B", "boost", 30),
+	TWICE("alloc and free, two processes", "alloc and free, 64 B"),
+	TWICE("alloc and free, four processes", "alloc and free, 64 B"),
+	TWICE("alloc and free, two threads", "alloc and free, 64 B"),
+	AT_LEAST("replace, 64 B", "boost", 20),
+	TWICE("replace, 64 B, two processes", "replace, 64 B"),
+	AT_MOST("replace, 16-1024 B", "mimalloc", 1.3),
+	AT_LEAST("replace, 16-1024 B", "boost", 20),
+	TWICE("replace, 16-1024 B, two processes", "replace, 16-1024 B"),
+	TWICE("replace, 16-1024 B, two threads", "replace, 16-1024 B"),
 };
 
 const struct measure_family heap_family = MEASURE_FAMILY("heap", rows, goals);

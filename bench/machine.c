@@ -8,6 +8,7 @@
 #include "peer_boost.h"
 #include "peer_ck.h"
 #include "peer_lmdb.h"
+#include "peer_pmdk.h"
 #include "measure.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ machine_print(void *to)
 		"# %s, %ld processors, governor %s, load %s\n"
 		"# cache line round trip %.0f ns, %s %s, compiler %s\n"
 		"# glibc %s, mimalloc %s, jemalloc %s, boost %s, lmdb %s, ck "
-		"%s\n",
+		"%s, pmdk %s\n",
 		model, sysconf(_SC_NPROCESSORS_ONLN), governor, load,
 		round_trip(), u.sysname, u.release, __VERSION__,
 		glibc_malloc.version,
@@ -111,7 +112,12 @@ machine_print(void *to)
 		"not here, left out",
 #endif
 #ifdef BENCH_CK
-		ck_version()
+		ck_version(),
+#else
+		"not here, left out",
+#endif
+#ifdef BENCH_PMDK
+		pmdk_version()
 #else
 		"not here, left out"
 #endif

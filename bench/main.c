@@ -4,19 +4,22 @@
  *
  * jemalloc wants more thread-local memory than a program's loader keeps for
  * libraries that are loaded later, unless it is asked before it starts; so the
- * program asks, and starts itself again.
+ * program asks, and starts itself again. PMDK is told so as well, before it is loaded,
+ * that memory is memory: no msync, and no cache lines flushed.
  */
 #include "works.h"
 #include <stdlib.h>
 #include <unistd.h>
 
 static void
-room_for_jemalloc(char **argv)
+before_the_loader(char **argv)
 {
 	if (getenv("GLIBC_TUNABLES"))
 		return;
 	if (!setenv("GLIBC_TUNABLES", "glibc.rtld.optional_static_tls=16384",
-		    1))
+		    1) &&
+		!setenv("PMEM_IS_PMEM_FORCE", "1", 1) &&
+		!setenv("PMEM_NO_FLUSH", "1", 1))
 		(void)execv("/proc/self/exe", argv);
 }
 
@@ -31,6 +34,7 @@ main(int argc, char **argv)
 		many_family,
 		handover_family,
 		size_family,
+		churn_family,
 		names_family,
 		hashmap_family,
 		sequence_family,
@@ -38,6 +42,6 @@ main(int argc, char **argv)
 		death_family,
 	};
 
-	room_for_jemalloc(argv);
+	before_the_loader(argv);
 	return measure_main(argc, argv, all, sizeof all / sizeof *all);
 }

@@ -216,4 +216,5 @@ static const struct measure_goal goals[] = {
 	{.work = "64 at once, 64 B", .one = "64 one by one, 64 B", .goal = 1},
 };
 
-const struct measure_family many_family = MEASURE_FAMILY("many", rows, goals);
+const struct measure_family many_family =
+	MEASURE_FAMILY("heap: many", rows, goals);

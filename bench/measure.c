@@ -4,14 +4,15 @@
  *
  *	run      for each family: open its sides; turns; close; print
  *	turn     every row once, shuffled
- *	row      one or two workers, forked and pinned: start; do the work in
- *	         batches that grow until one lasts a twentieth of the run (that
- *	         warms it up); wait for each other; work for --ms; stop
+ *	row      its workers, forked (or threads of who is) and pinned: start; do
+ *	         the work in batches that grow until one lasts a twentieth of the
+ *	         run (that warms it up); wait for each other; work for --ms; stop
  *
  * A worker gives the time of one work: the time that it ran or slept. When it
  * could have run and others had its processor does not count (the kernel's
- * run_delay), so a shared machine can be measured on. Of two workers the rates add
- * up: a row of two processes that scale is half of the row of one.
+ * run_delay), so a shared machine can be measured on. Of several workers the rates add
+ * up, as far as there are processors for them: a row of two processes that scale is
+ * half of the row of one, and on two processors so is a row of four.
  *
  * The median is what is compared and what the goals are held against; min and max
  * stand beside it, and the ratio of the minima, which is what is left when others
@@ -20,6 +21,7 @@
 #include "measure.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -34,8 +36,8 @@
 
 enum {
 	RUNS_MAX = 101,
-	ROWS_MAX = 96, /* of a family */
-	ROWS_ALL = 256,
+	ROWS_MAX = 128, /* of a family */
+	ROWS_ALL = 384,
 	GOALS_MAX = 64,
 	PATIENCE_S = 60
 };
@@ -59,7 +61,7 @@ struct result {
 /* What parent and workers tell each other. */
 struct round {
 	uint32_t ready, go, failed;
-	double value[2];
+	double value[MEASURE_WORKERS];
 };
 
 static struct options options;
@@ -85,14 +87,14 @@ measure_now(void)
 uint64_t
 measure_clock(void)
 {
-	static int fd = -1;
-	static pid_t whose;
+	static __thread int fd = -1;
+	static __thread pid_t whose;
 	char text[80];
 	ssize_t n;
 
-	if (whose != getpid()) {
+	if (whose != getpid()) { /* a fork inherits its parent's */
 		whose = getpid();
-		fd = open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+		fd = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
 	}
 	n = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
 	text[n > 0 ? n : 0] = '\0';
@@ -120,6 +122,7 @@ measure_pin(int processor)
 	int n = 0;
 
 	CPU_ZERO(&one);
+	processor %= CPU_COUNT(&processors);
 	for (size_t i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &processors) && n++ == processor)
 			CPU_SET(i, &one);
@@ -137,6 +140,25 @@ measure_shared(size_t size)
 		return p;
 	(void)measure_failed("mmap: %s", strerror(errno));
 	return NULL;
+}
+
+int64_t
+measure_resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "re");
+	long pages = -1;
+
+	if (!f || fscanf(f, "%*d %ld", &pages) != 1)
+		(void)measure_failed("/proc/self/statm cannot be read");
+	if (f)
+		(void)fclose(f);
+	return pages < 0 ? -1 : (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+static int
+workers_of(const struct measure_row *row)
+{
+	return row->processes ? row->processes : 1;
 }
 
 static void
@@ -170,24 +192,26 @@ calibrate(const struct measure_row *row, int role)
 }
 
 static bool
-meet(int processes)
+meet(int workers)
 {
+	const bool spins = workers > 1 && workers <= CPU_COUNT(&processors);
+
 	__atomic_fetch_add(&ring->ready, 1, __ATOMIC_SEQ_CST);
 	while (!__atomic_load_n(&ring->go, __ATOMIC_ACQUIRE))
-		if (processes == 1)
+		if (!spins)
 			sleep_us(50);
 	return !ring->failed;
 }
 
 /* < 0: failed */
 static double
-work(const struct measure_row *row, int role, int processes)
+work(const struct measure_row *row, int role)
 {
 	uint64_t batch = 0, count = 0, from, now;
 
 	if (row->loop && (batch = calibrate(row, role)) == 0)
 		return -1;
-	if (!meet(processes))
+	if (!meet(workers_of(row)))
 		return -1;
 	if (row->figure)
 		return row->figure(row, role, options.run_ns);
@@ -202,16 +226,56 @@ work(const struct measure_row *row, int role, int processes)
 }
 
 static void
-worker(const struct measure_row *row, int role, int processes)
+work_as(const struct measure_row *row, int role)
 {
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	measure_pin(role);
-	ring->value[role] = -1;
 	if (!row->side->start || row->side->start(row, role))
-		ring->value[role] = work(row, role, processes);
+		ring->value[role] = work(row, role);
 	if (row->side->stop)
 		row->side->stop(row, role);
-	_exit(ring->value[role] < 0);
+}
+
+static const struct measure_row *thread_row;
+
+static void *
+work_as_thread(void *role)
+{
+	work_as(thread_row, (int)(intptr_t)role);
+	return NULL;
+}
+
+/* False: not all of them have done it. */
+static bool
+work_as_threads(const struct measure_row *row)
+{
+	pthread_t t[MEASURE_WORKERS];
+
+	thread_row = row;
+	for (int i = 1; i < workers_of(row); i++)
+		if (pthread_create(
+			    &t[i], NULL, work_as_thread, (void *)(intptr_t)i))
+			return measure_failed("no thread");
+	work_as(row, 0);
+	for (int i = 1; i < workers_of(row); i++)
+		if (pthread_join(t[i], NULL))
+			return measure_failed("a thread cannot be joined");
+	for (int i = 1; i < workers_of(row); i++)
+		if (ring->value[i] < 0)
+			return false;
+	return true;
+}
+
+static void
+worker(const struct measure_row *row, int role)
+{
+	bool good = true;
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (row->threads)
+		good = work_as_threads(row);
+	else
+		work_as(row, role);
+	_exit(!good || ring->value[role] < 0);
 }
 
 /* ---- a row, once ---- */
@@ -230,14 +294,14 @@ collect(const pid_t *pid, int n, bool *failed)
 	}
 }
 
-/* All workers are ready, or one has ended. */
+/* All n workers in so many processes are ready, or one has ended. */
 static bool
-all_ready(const pid_t *pid, int n)
+all_ready(const pid_t *pid, int processes, int n)
 {
 	uint64_t until = measure_now() + PATIENCE_S * UINT64_C(1000000000);
 
 	while (__atomic_load_n(&ring->ready, __ATOMIC_SEQ_CST) < (uint32_t)n) {
-		for (int i = 0; i < n; i++) {
+		for (int i = 0; i < processes; i++) {
 			siginfo_t info = {0};
 
 			if (!waitid(P_PID, (id_t)pid[i], &info,
@@ -252,24 +316,41 @@ all_ready(const pid_t *pid, int n)
 	return true;
 }
 
+/* ns of one work, when all n have as much of the machine as it has for them. */
+static double
+together(int n)
+{
+	const int there = CPU_COUNT(&processors);
+	double rate = 0;
+
+	for (int i = 0; i < n; i++) {
+		if (ring->value[i] < 0)
+			return -1;
+		rate += 1 / ring->value[i];
+	}
+	return 1 / (n > there ? rate * there / n : rate);
+}
+
 /* < 0: failed */
 static double
 measure_once(const struct measure_row *row)
 {
-	int n = row->processes ? row->processes : 1, started = 0;
+	int n = workers_of(row), forks = row->threads ? 1 : n, started = 0;
 	bool failed = false;
-	pid_t pid[2];
+	pid_t pid[MEASURE_WORKERS];
 
 	memset(ring, 0, sizeof *ring);
+	for (int i = 0; i < n; i++)
+		ring->value[i] = -1;
 	(void)fflush(NULL);
-	for (; started < n; started++) {
+	for (; started < forks; started++) {
 		pid[started] = fork();
 		if (!pid[started])
-			worker(row, started, n);
+			worker(row, started);
 		if (pid[started] < 0)
 			break;
 	}
-	if (started < n || !all_ready(pid, n)) {
+	if (started < forks || !all_ready(pid, forks, n)) {
 		failed = true;
 		ring->failed = 1;
 	}
@@ -277,9 +358,7 @@ measure_once(const struct measure_row *row)
 	collect(pid, started, &failed);
 	if (failed)
 		return -1;
-	if (n == 1 || row->figure)
-		return ring->value[0];
-	return 1 / (1 / ring->value[0] + 1 / ring->value[1]);
+	return row->figure ? ring->value[0] : together(n);
 }
 
 /* ---- a family ---- */
@@ -299,7 +378,7 @@ usable(const struct measure_row *row)
 {
 	if (row->side->there && !row->side->there())
 		return false;
-	return row->processes < 2 || CPU_COUNT(&processors) > 1;
+	return workers_of(row) < 2 || CPU_COUNT(&processors) > 1;
 }
 
 /* Each side once, though several rows have it. */
@@ -350,7 +429,8 @@ turn(struct result *r, size_t n)
 		struct result *one = &r[order[i]];
 		double value;
 
-		if (one->failed)
+		if (one->failed ||
+			(one->row->runs && one->runs == one->row->runs))
 			continue;
 		value = measure_once(one->row);
 		if (value < 0) {

@@ -7,9 +7,10 @@
  * the same run: every turn measures each of them once, in an order of its own, so
  * that a machine that grows warm or busy does so for all.
  *
- * A row is measured in fresh processes, its workers: one, or two at the same time,
- * each pinned to a processor of its own. So nothing that one measurement leaves
- * behind in a process (caches of an allocator, say) reaches the next one.
+ * A row is measured in fresh processes, its workers: one, or several at the same time,
+ * each pinned to a processor, of its own if there are so many. So nothing that one
+ * measurement leaves behind in a process (caches of an allocator, say) reaches the next
+ * one. Or the workers are threads of one fresh process.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -22,6 +23,10 @@ extern "C" {
 #endif
 
 struct measure_row;
+
+enum {
+	MEASURE_WORKERS = 4 /* of a row, at most */
+};
 
 /* How a peer is set up. Any hook may be NULL; false: failed, text on stderr. */
 struct measure_side {
@@ -38,10 +43,13 @@ struct measure_row {
 	const struct measure_side *side;
 	/* Do it `count` times. The unit is ns, and it is measured for a while. */
 	bool (*loop)(const struct measure_row *row, int role, uint64_t count);
-	/* Or: one number, of something that takes about ns; < 0: failed. With two
-	 * processes the number of role 0 is taken. */
+	/* Or: one number, of something that takes about ns; < 0: failed. With several
+	 * workers the number of role 0 is taken. */
 	double (*figure)(const struct measure_row *row, int role, uint64_t ns);
-	int processes;    /* 0: 1 */
+	int processes;  /* workers; 0: 1 */
+	bool threads;   /* they are threads of one process */
+	bool untouched; /* its pages are not there when it begins */
+	int runs; /* at most: it is always the same; 0: as many as asked */
 	const char *unit; /* NULL: ns */
 	uintptr_t param;  /* the row's own */
 	unsigned between; /* measure_between makes so many steps */
@@ -108,6 +116,9 @@ bool measure_failed(const char *format, ...)
 	__attribute__((format(printf, 1, 2))); /* tells, returns false */
 /* Shared with workers that are forked later, zeroed; NULL: told. */
 void *measure_shared(size_t size);
+
+/* Bytes of memory that this process has now, shared ones too; < 0: told. */
+int64_t measure_resident(void);
 
 /* A sequence that is the same in every run and for every peer. */
 static inline uint64_t

@@ -21,14 +21,17 @@ typedef struct cell {
 STOA_TYPE(cell, mutex, pad, lock, value);
 
 extern stoa_segment *ours_segment;
-extern const cell *ours_cell;        /* an object in it */
-extern struct stoai_seat *ours_seat; /* of a started worker */
+extern const cell *ours_cell;                 /* an object in it */
+extern __thread struct stoai_seat *ours_seat; /* of a started worker */
 
 bool ours_done(int rc);        /* tells of a failure */
 bool ours_open(uint64_t size); /* heap of `size` bytes, its pages there */
 bool ours_start(const struct measure_row *row, int role); /* attach */
 void ours_stop(const struct measure_row *row, int role);  /* detach */
 void ours_close(void);
+int64_t ours_used(void);   /* spans that are not free, and what tells of them */
+int64_t ours_held(void);   /* bytes of the system's memory */
+void ours_give_back(void); /* trim */
 /* Page tables of a mapping, so that nobody's first touch is measured. */
 void ours_touch(void *from, size_t size);
 

@@ -2,10 +2,18 @@
 /* Boost.Interprocess, as its manual shows its use. See peer_boost.h. */
 #include "peer_boost.h"
 #include <boost/functional/hash.hpp>
+#include <boost/interprocess/allocators/adaptive_pool.hpp>
 #include <boost/interprocess/allocators/allocator.hpp>
+#include <boost/interprocess/allocators/cached_adaptive_pool.hpp>
+#include <boost/interprocess/allocators/cached_node_allocator.hpp>
+#include <boost/interprocess/allocators/node_allocator.hpp>
+#include <boost/interprocess/allocators/private_adaptive_pool.hpp>
+#include <boost/interprocess/allocators/private_node_allocator.hpp>
 #include <boost/interprocess/containers/string.hpp>
 #include <boost/interprocess/containers/vector.hpp>
+#include <boost/interprocess/indexes/iset_index.hpp>
 #include <boost/interprocess/managed_shared_memory.hpp>
+#include <boost/interprocess/mem_algo/simple_seq_fit.hpp>
 #include <boost/interprocess/sync/interprocess_condition.hpp>
 #include <boost/interprocess/sync/interprocess_mutex.hpp>
 #include <boost/interprocess/sync/interprocess_semaphore.hpp>
@@ -50,7 +58,13 @@ struct cell {
 	uint64_t value = 0;
 };
 
+using seq_segment = ip::basic_managed_shared_memory<char,
+	ip::simple_seq_fit<ip::mutex_family>, ip::iset_index>;
+
+uint64_t seg_size;
+int seg_opened; // more often than closed
 segment *seg;
+seq_segment *seq;
 cell *theirs;
 numbers *full, *map;
 sequence *vec;
@@ -76,6 +90,17 @@ name_of(const char *what)
 	return std::string("stoa-bench-") + what + std::to_string(getpid());
 }
 
+void
+touch(void *from, size_t size)
+{
+#ifdef MADV_POPULATE_WRITE
+	(void)madvise(from, size, MADV_POPULATE_WRITE);
+#else
+	(void)from;
+	(void)size;
+#endif
+}
+
 } // namespace
 
 const char *
@@ -92,8 +117,12 @@ boost_version(void)
 bool
 boost_open(uint64_t size)
 {
+	if (seg_opened++)
+		return true;
 	return told([size] {
 		const std::string name = name_of("segment-");
+
+		seg_size = size;
 
 		ip::shared_memory_object::remove(name.c_str());
 		seg = new segment(ip::create_only, name.c_str(), size);
@@ -103,19 +132,22 @@ boost_open(uint64_t size)
 }
 
 bool
-boost_start(const struct measure_row *, int)
+boost_start(const struct measure_row *row, int)
 {
-#ifdef MADV_POPULATE_WRITE
-	(void)madvise(seg->get_address(), seg->get_size(), MADV_POPULATE_WRITE);
-#endif
+	if (!row->untouched)
+		touch(seg->get_address(), seg->get_size());
 	return true;
 }
 
 void
 boost_close(void)
 {
+	if (--seg_opened)
+		return;
 	delete seg;
 	seg = nullptr;
+	delete seq;
+	seq = nullptr;
 }
 
 /* ---- locks ---- */
@@ -273,11 +305,114 @@ boost_resize(void *p, size_t from, size_t to)
 		       to > from ? to : from, size, reuse) != nullptr;
 }
 
-uint64_t
-boost_free_bytes(void)
+int64_t
+boost_used(void)
 {
-	return seg->get_free_memory();
+	return static_cast<int64_t>(seg->get_size() - seg->get_free_memory());
 }
+
+/* Its free list is one for all sizes, so each worker gets a fresh segment. */
+bool
+boost_seq_start(const struct measure_row *row, int)
+{
+	return told([row] {
+		const std::string name = name_of("seq-");
+
+		ip::shared_memory_object::remove(name.c_str());
+		seq = new seq_segment(ip::create_only, name.c_str(), seg_size);
+		ip::shared_memory_object::remove(name.c_str());
+		if (!row->untouched)
+			touch(seq->get_address(), seq->get_size());
+	});
+}
+
+void *
+boost_seq_alloc(size_t size)
+{
+	return seq->allocate(size, std::nothrow);
+}
+
+void
+boost_seq_free(void *p)
+{
+	seq->deallocate(p);
+}
+
+int64_t
+boost_seq_used(void)
+{
+	return static_cast<int64_t>(seq->get_size() - seq->get_free_memory());
+}
+
+/* ---- pools ---- */
+
+namespace
+{
+struct fixed {
+	uint64_t word[8];
+};
+
+/* What it allocates by, and that is all there is to it. */
+template <class A> struct pool {
+	static A *a;
+
+	static bool
+	start()
+	{
+		return told([] { a = new A(seg->get_segment_manager()); });
+	}
+
+	static void *
+	alloc()
+	{
+		try {
+			return a->allocate_one().get();
+		} catch (const std::exception &) {
+			return nullptr;
+		}
+	}
+
+	static void
+	free(void *p)
+	{
+		a->deallocate_one(static_cast<fixed *>(p));
+	}
+
+	static void
+	stop()
+	{
+		delete a; // a private one gives its memory back
+		a = nullptr;
+	}
+};
+template <class A> A *pool<A>::a;
+} // namespace
+
+#define BOOST_POOL(name, type) \
+ using name##_pool = pool<ip::type<fixed, manager>>; \
+ bool boost_##name##_start(const struct measure_row *row, int role) \
+ { \
+  return boost_start(row, role) && name##_pool::start(); \
+ } \
+ void boost_##name##_stop(const struct measure_row *, int) \
+ { \
+  name##_pool::stop(); \
+ } \
+ void *boost_##name##_alloc(size_t) \
+ { \
+  return name##_pool::alloc(); \
+ } \
+ void boost_##name##_free(void *p) \
+ { \
+  name##_pool::free(p); \
+ }
+
+BOOST_POOL(node, node_allocator)
+BOOST_POOL(private_node, private_node_allocator)
+BOOST_POOL(cached_node, cached_node_allocator)
+BOOST_POOL(adaptive, adaptive_pool)
+BOOST_POOL(private_adaptive, private_adaptive_pool)
+BOOST_POOL(cached_adaptive, cached_adaptive_pool)
 
 /* ---- names ---- */
 
