@@ -5,7 +5,17 @@
  * owns.
  */
 #include "base/atomic.h"
+#include "segment/seat.h"
 #include "soak.h"
+
+enum {
+	/*
+	 * What has lived at once. Blocks do not move: of 1 to 64 spans, no heap can
+	 * promise less than log2(64) / 2 + 1 times that (Robson, 1971).
+	 */
+	HEAP_TIMES = 4,
+	HEAP_MORE = 8 << 20
+};
 
 static int
 check_world(stoa_segment *seg, const world *w)
@@ -13,6 +23,12 @@ check_world(stoa_segment *seg, const world *w)
 	{
 		STOA_READ(rd, seg, &w->account[0].lock);
 		check_accounts(rd, w);
+		if (stoa_tx_error(rd))
+			return stoa_tx_error(rd);
+	}
+	for (int i = 0; i < SHELVES; i++) {
+		STOA_READ(rd, seg, &w->shelf[i].lock);
+		check_shelf(rd, &w->shelf[i]);
 		if (stoa_tx_error(rd))
 			return stoa_tx_error(rd);
 	}
@@ -77,4 +93,31 @@ judge(void)
 	}
 	score->judged++;
 	return a32_load_acquire(&score->errors) == errors;
+}
+
+/* While others work, so it is about what lives; enough are looked at. */
+void
+note_memory(void)
+{
+	const stoa_segment *seg = season.view;
+	const world *w =
+		(const world *)(const void *)(seg->base + season.world_off);
+	const uint64_t heap =
+		a64_load_relaxed(&stoai_header(seg)->committed) - seg->heap_off;
+	uint64_t alive = 0;
+
+	for (int i = 0; i < SHELVES; i++)
+		alive += a64_load_relaxed(&w->shelf[i].bytes);
+	if (alive > score->alive_most)
+		score->alive_most = alive;
+	if (heap > score->heap_most)
+		score->heap_most = heap;
+}
+
+void
+judge_memory(void)
+{
+	if (score->heap_most > HEAP_TIMES * score->alive_most + HEAP_MORE)
+		broken("the heap had %" PRIu64 " KiB for %" PRIu64 " KiB",
+			score->heap_most >> 10, score->alive_most >> 10);
 }

@@ -4,22 +4,8 @@
  * the world, or a call of the segment's own, and ends with 0 or with an error that
  * it may meet.
  */
-#include "ops.h"
+#include "soak.h"
 #include <stdlib.h>
-
-/* Now and then a transaction changes its mind, after everything is changed. */
-static bool
-changes_its_mind(struct actor *me)
-{
-	return below(me, 8) == 0;
-}
-
-static int
-end_tx(struct actor *me, stoa_tx *tx)
-{
-	return changes_its_mind(me) ? stoa_tx_fail(tx, -ECANCELED)
-				    : stoa_tx_commit(tx);
-}
 
 /* ---- accounts ---- */
 
@@ -651,32 +637,46 @@ op_check(struct actor *me)
 
 /* ---- which, how often ---- */
 
-const struct op ops[OPS] = {
-	{"transfer", op_transfer, 200, false, false},
-	{"transfer unordered", op_transfer_unordered, 100, false, false},
-	{"savepoints", op_savepoints, 100, false, false},
-	{"try", op_try, 60, false, false},
-	{"sum", op_sum, 60, false, false},
-	{"map", op_map, 150, false, false},
-	{"map read", op_map_read, 40, false, false},
-	{"text", op_text, 120, false, false},
-	{"box", op_box, 120, false, false},
-	{"box read", op_box_read, 20, false, false},
-	{"vec", op_vec, 100, false, false},
-	{"str", op_str, 100, false, false},
-	{"graph", op_graph, 150, false, false},
-	{"produce", op_produce, 120, false, false},
-	{"consume", op_consume, 120, false, false},
-	{"thing", op_thing, 100, false, false},
-	{"things read", op_things_read, 20, false, false},
-	{"open object", op_open_object, 30, false, false},
-	{"own", op_own, 100, false, false},
-	{"big", op_big, 10, true, false},
-	{"trim", op_trim, 2, true, false},
-	{"detach", op_detach, 20, false, true},
-	{"recover", op_recover, 10, false, false},
-	{"check", op_check, 1, false, false},
+static const struct op world_ops[WORLD_OPS] = {
+	{"transfer", op_transfer, 200, false, false, WORLD},
+	{"transfer unordered", op_transfer_unordered, 100, false, false, WORLD},
+	{"savepoints", op_savepoints, 100, false, false, WORLD},
+	{"try", op_try, 60, false, false, WORLD},
+	{"sum", op_sum, 60, false, false, WORLD},
+	{"map", op_map, 150, false, false, WORLD},
+	{"map read", op_map_read, 40, false, false, WORLD},
+	{"text", op_text, 120, false, false, WORLD},
+	{"box", op_box, 120, false, false, WORLD},
+	{"box read", op_box_read, 20, false, false, WORLD},
+	{"vec", op_vec, 100, false, false, WORLD},
+	{"str", op_str, 100, false, false, WORLD},
+	{"graph", op_graph, 150, false, false, WORLD},
+	{"produce", op_produce, 120, false, false, WORLD},
+	{"consume", op_consume, 120, false, false, WORLD},
+	{"thing", op_thing, 100, false, false, WORLD},
+	{"things read", op_things_read, 20, false, false, WORLD},
+	{"open object", op_open_object, 30, false, false, WORLD},
+	{"own", op_own, 100, false, false, WORLD},
+	{"big", op_big, 10, true, false, WORLD},
+	{"trim", op_trim, 2, true, false, WORLD | BLOCKS},
+	{"detach", op_detach, 20, false, true, WORLD | BLOCKS},
+	{"recover", op_recover, 10, false, false, WORLD | BLOCKS},
+	{"check", op_check, 1, false, false, WORLD | BLOCKS},
 };
+
+const struct op *
+op_at(uint32_t i)
+{
+	return i < WORLD_OPS ? &world_ops[i] : &block_ops[i - WORLD_OPS];
+}
+
+static uint32_t
+weight_of(uint32_t i)
+{
+	const struct op *it = op_at(i);
+
+	return it->about & season.variant->about ? it->weight : 0;
+}
 
 uint32_t
 choose_op(struct actor *me)
@@ -684,10 +684,10 @@ choose_op(struct actor *me)
 	uint32_t sum = 0, at, i;
 
 	for (i = 0; i < OPS; i++)
-		sum += ops[i].weight;
+		sum += weight_of(i);
 	at = below(me, sum);
-	for (i = 0; at >= ops[i].weight; i++)
-		at -= ops[i].weight;
+	for (i = 0; at >= weight_of(i); i++)
+		at -= weight_of(i);
 	return i;
 }
 

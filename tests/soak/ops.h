@@ -5,7 +5,14 @@
 #include "world.h"
 
 enum {
-	OPS = 24
+	WORLD_OPS = 24,
+	BLOCK_OPS = 6,
+	OPS = WORLD_OPS + BLOCK_OPS
+};
+
+enum { /* what a season is about */
+	WORLD = 1 << 0,
+	BLOCKS = 1 << 1
 };
 
 /* One thread of a worker. */
@@ -22,9 +29,12 @@ struct op {
 	uint32_t weight;
 	bool grows; /* or trims: memory comes from the system and goes to it */
 	bool detaches; /* afterwards the thread may have another slot, or none */
+	uint32_t about;
 };
 
-extern const struct op ops[OPS];
+/* The i-th of all. */
+const struct op *op_at(uint32_t i);
+extern const struct op block_ops[BLOCK_OPS]; /* blocks.c */
 
 /* The next random number of this sequence (splitmix64). */
 static inline uint64_t
@@ -43,7 +53,21 @@ below(struct actor *me, uint32_t n)
 	return (uint32_t)(next_random(&me->random) >> 33) % n;
 }
 
-/* Index into ops. */
+/* Now and then a transaction changes its mind, after everything is changed. */
+static inline bool
+changes_its_mind(struct actor *me)
+{
+	return below(me, 8) == 0;
+}
+
+static inline int
+end_tx(struct actor *me, stoa_tx *tx)
+{
+	return changes_its_mind(me) ? stoa_tx_fail(tx, -ECANCELED)
+				    : stoa_tx_commit(tx);
+}
+
+/* For op_at; one that the season is about. */
 uint32_t choose_op(struct actor *me);
 /* What an operation may end with though nothing is wrong. */
 bool is_expected(int rc);

@@ -24,7 +24,7 @@ show_actors(void)
 				" done, %s for %" PRIu64 " ms\n",
 				i, k, (int)season.pid[i],
 				board->actor[i][k].ops,
-				op ? ops[op - 1].name : "between operations",
+				op ? op_at(op - 1)->name : "between operations",
 				now - board->actor[i][k].started);
 		}
 }

@@ -16,6 +16,7 @@ enum {
 struct variant {
 	const char *name;
 	uint32_t share;   /* of the time */
+	uint32_t about;   /* WORLD or BLOCKS */
 	uint32_t without; /* STOA_WITHOUT_* */
 	bool namespaces; /* each worker is pid 1 of a PID namespace of its own */
 	uint32_t slots;  /* fewer than threads; 0: enough */
@@ -43,6 +44,8 @@ struct score {
 	uint64_t special; /* how often what the variant is for has happened */
 	uint64_t per_op[OPS];
 	int64_t leaked;
+	/* bytes, of a season about BLOCKS: on shelves, and what the heap had */
+	uint64_t alive_most, heap_most;
 	uint32_t errors;
 	char error[ERRORS_MAX][ERROR_TEXT];
 };
@@ -70,7 +73,9 @@ struct season {
 	pid_t pid[WORKERS_MAX];
 	uint64_t generation; /* workers started so far */
 	int namespace_fd;    /* this process's own; -1: not used */
-	stoa_segment *view;  /* read-only, without a slot */
+	/* without a slot; read-only, but where memory shall be trimmed */
+	stoa_segment *view;
+	uint64_t world_off; /* in it */
 };
 
 extern struct season season;
@@ -87,6 +92,9 @@ void run_season(void);
 
 /* judge.c: everybody is dead; is what they left whole? */
 bool judge(void);
+void note_memory(void); /* what lives now, and what the heap has */
+/* The heap never had more than so much, for what has lived. */
+void judge_memory(void);
 
 /* picture.c: all slots and actors, on stderr. */
 void picture(void);

@@ -125,7 +125,7 @@ find_grower(void)
 			const uint32_t op =
 				a32_load_relaxed(&board->actor[i][k].op);
 
-			if (op && ops[op - 1].grows)
+			if (op && op_at(op - 1)->grows)
 				return (int)i;
 		}
 	return -1;
@@ -399,6 +399,7 @@ storm(void)
 		if (random_below(150) == 0)
 			pause_somebody();
 		kill_somebody();
+		note_memory();
 		if (!moves())
 			return false;
 	}
@@ -434,5 +435,7 @@ run_season(void)
 	kill_all();
 	if (!judge())
 		picture();
+	if (season.variant->about == BLOCKS)
+		judge_memory();
 	score->ops = ops_done();
 }

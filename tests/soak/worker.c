@@ -57,11 +57,11 @@ run_op(struct actor *me, unsigned worker, unsigned thread)
 
 	a64_store_relaxed(&board->actor[worker][thread].started, ms_now());
 	a32_store_relaxed(&board->actor[worker][thread].slot,
-		ops[i].detaches ? 0 : slot_of(me->seg));
+		op_at(i)->detaches ? 0 : slot_of(me->seg));
 	a32_store_release(&board->actor[worker][thread].op, i + 1);
-	rc = ops[i].run(me);
+	rc = op_at(i)->run(me);
 	if (!is_expected_here(rc))
-		broken("%s: %s (%s)", ops[i].name, stoa_strerror(rc),
+		broken("%s: %s (%s)", op_at(i)->name, stoa_strerror(rc),
 			stoa_error_text());
 	a32_store_release(&board->actor[worker][thread].op, 0);
 	a64_fetch_add_seq_cst(&board->actor[worker][thread].ops, 1);

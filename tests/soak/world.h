@@ -13,6 +13,8 @@
  *	W7  the ring's items sum up to ring_in - ring_out
  *	W8  each box's balance equals its moves
  *	W9  each thing's note and list tell its id
+ *	W10 a holder's block is its stamp, and words that follow from it, to the end;
+ *	    a shelf's bytes are those of its blocks
  */
 #ifndef TESTS_SOAK_WORLD_H
 #define TESTS_SOAK_WORLD_H
@@ -30,7 +32,9 @@ enum {
 	RING = 8,
 	BOXES = 4,
 	OWNERS = 8,
-	THINGS = 8
+	THINGS = 8,
+	SHELVES = 8,
+	PLACES = 48
 };
 
 typedef struct account {
@@ -76,6 +80,19 @@ typedef struct thing {
 } thing;
 STOA_TYPE(thing, id, note, (list, numbers));
 
+typedef struct holder {
+	STOA_REF(uint8_t) block;
+	uint64_t size, stamp; /* size 0: no block */
+} holder;
+STOA_TYPE(holder, (block, uint8_t, own), size, stamp);
+
+typedef struct shelf {
+	stoa_rwlock lock;
+	uint64_t bytes;
+	holder at[PLACES];
+} shelf;
+STOA_TYPE(shelf, lock, bytes, (at, holder));
+
 typedef struct world {
 	account account[ACCOUNTS];
 
@@ -110,16 +127,49 @@ typedef struct world {
 	stoa_owner owner[OWNERS];
 	uint64_t ticks, filled;
 	numbers big;
+
+	shelf shelf[SHELVES];
 } world;
 STOA_TYPE(world, (account, account), map_lock, (map, table), map_count, map_sum,
 	text_lock, (text, texts), text_bytes, vec_lock, (vec, numbers), vec_sum,
 	str_lock, left, right, graph_lock, (graph, node, own), graph_count,
 	graph_sum, ring_lock, not_empty, not_full, ring, ring_head, ring_tail,
 	ring_in, ring_out, box_lock, (box, boxes), owner, ticks, filled,
-	(big, numbers));
+	(big, numbers), (shelf, shelf));
 
 /* Tell of a broken invariant; defined by the program. */
 void broken(const char *format, ...) STOA_PRINTF_(1, 2);
+
+/* ---- what is in a block ---- */
+
+static inline uint64_t
+pattern_word(uint64_t stamp, uint64_t i)
+{
+	return i ? (stamp + i) * UINT64_C(0x9e3779b97f4a7c15) : stamp;
+}
+
+/* p: the block's bytes from `from` on, which is a multiple of 8, to `to`. */
+static inline void
+pattern_write(uint8_t *p, uint64_t from, uint64_t to, uint64_t stamp)
+{
+	for (uint64_t at = from; at < to; at += 8) {
+		const uint64_t word = pattern_word(stamp, at / 8);
+
+		memcpy(p + (at - from), &word, to - at < 8 ? to - at : 8);
+	}
+}
+
+static inline bool
+pattern_whole(const uint8_t *p, uint64_t size, uint64_t stamp)
+{
+	for (uint64_t at = 0; at < size; at += 8) {
+		const uint64_t word = pattern_word(stamp, at / 8);
+
+		if (memcmp(p + at, &word, size - at < 8 ? size - at : 8))
+			return false;
+	}
+	return true;
+}
 
 /* ---- the invariants; each is called with its lock held ---- */
 
@@ -280,6 +330,37 @@ check_boxes(const stoa_tx *rd, const world *w)
 			       " after %" PRId64 " moves",
 				it.key, it.val->balance, it.val->moves);
 	}
+}
+
+static inline void
+check_holder(const stoa_tx *rd, const holder *h)
+{
+	const uint8_t *p = stoa_get(rd, h->block);
+
+	if (stoa_tx_error(rd))
+		return;
+	if (!p != !h->size)
+		broken("W10: %" PRIu64 " bytes, and a block or none", h->size);
+	else if (p && stoa_usable(rd, p) < h->size)
+		broken("W10: %" PRIu64 " bytes in a block of %" PRIu64, h->size,
+			stoa_usable(rd, p));
+	else if (p && !pattern_whole(p, h->size, h->stamp))
+		broken("W10: a block of %" PRIu64 " bytes is not as it was",
+			h->size);
+}
+
+static inline void
+check_shelf(const stoa_tx *rd, const shelf *s)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < PLACES && !stoa_tx_error(rd); i++) {
+		check_holder(rd, &s->at[i]);
+		bytes += s->at[i].size;
+	}
+	if (!stoa_tx_error(rd) && bytes != s->bytes)
+		broken("W10: %" PRIu64 " bytes on a shelf, says %" PRIu64,
+			bytes, s->bytes);
 }
 
 #endif
