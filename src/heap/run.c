@@ -5,7 +5,8 @@
  *	table  F5 . . . . L3 B1 B2 S1 S1 F2 .        F FREE, L LARGE, B BODY, S SLAB
  *	       ^cursor                               . whatever was there before
  *
- *	find   walk from the cursor by lengths; join FREE neighbours on the way
+ *	find   walk by lengths from the cursor, or for more than one span from the
+ *	       beginning, unless the heap is large; join FREE neighbours on the way
  *	cut    BODYs and the tail's FREE inside the run, where nobody looks; then
  *	       the head becomes LARGE by one store, or, for an aligned run, a LARGE
  *	       is written inside and the head is shortened by one store
@@ -37,6 +38,10 @@
 #include "os/os.h"
 #include "stoa/time.h"
 #include "sync/lock.h"
+
+enum {
+	FIRST_FIT = 8192 /* spans of a heap that is small enough for it */
+};
 
 struct run_wish {
 	uint64_t spans, align;
@@ -181,7 +186,7 @@ run_search_all(stoa_segment *seg, struct run_wish *wish, struct run_found *ret)
 	uint64_t cursor = a64_load_relaxed(&stoai_header(seg)->cursor);
 	int rc = -EAGAIN;
 
-	if (cursor >= end)
+	if (cursor >= end || (wish->spans > 1 && end <= FIRST_FIT))
 		cursor = 0;
 	for (int pass = 0; pass < 2 - wish->paged && rc == -EAGAIN; pass++) {
 		wish->mixed = pass;

@@ -9,11 +9,7 @@
 #include "soak.h"
 
 enum {
-	/*
-	 * What has lived at once. Blocks do not move: of 1 to 64 spans, no heap can
-	 * promise less than log2(64) / 2 + 1 times that (Robson, 1971).
-	 */
-	HEAP_TIMES = 4,
+	HEAP_TIMES = 3, /* what has lived at once; blocks do not move */
 	HEAP_MORE = 8 << 20
 };
 
