@@ -100,7 +100,7 @@ start_ours(const struct measure_row *row, int role)
 	if (!ours_start(row, role))
 		return false;
 	STOA_TX(tx, ours_segment, &ours_cell->mutex);
-	block = stoa_alloc(tx, SHORT, 16);
+	block = stoa_alloc(tx, LONG, 16);
 	return ours_done(stoa_tx_commit(tx));
 }
 
