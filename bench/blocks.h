@@ -165,15 +165,18 @@ BOOST_HEAP(cached_adaptive_, cached_adaptive_start, boost_cached_adaptive_stop,
 	used, false);
 #endif
 
+#define HEAP_SIDE_THERE(which) \
+ static bool which##_side_there(void) \
+ { \
+  return !which##_heap.there || which##_heap.there(); \
+ }
+
 /*
  * The side of a row that is done with this heap: bool before(void), once;
  * bool after(heap, row, role) and void last(heap, row), in each worker.
  */
 #define HEAP_SIDE(which, size, before, after, last) \
- static bool which##_side_there(void) \
- { \
-  return !which##_heap.there || which##_heap.there(); \
- } \
+ HEAP_SIDE_THERE(which) \
  static bool which##_side_open(void) \
  { \
   return before() && (!which##_heap.open || which##_heap.open(size)); \
@@ -199,5 +202,16 @@ BOOST_HEAP(cached_adaptive_, cached_adaptive_start, boost_cached_adaptive_stop,
 	 .start = which##_side_begin, \
 	 .stop = which##_side_end, \
 	 .close = which##_side_close}
+
+/* That of a row whose heap is a new one for each measurement. */
+#define HEAP_SIDE_NEW(which, size) \
+ HEAP_SIDE_THERE(which) \
+ static bool which##_side_begin(const struct measure_row *row, int role) \
+ { \
+  return (!which##_heap.open || which##_heap.open(size)) && \
+	 (!which##_heap.start || which##_heap.start(row, role)); \
+ } \
+ static const struct measure_side which##_side = { \
+	 .there = which##_side_there, .start = which##_side_begin}
 
 #endif

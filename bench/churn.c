@@ -159,18 +159,7 @@ course(const struct heap *h, uintptr_t what)
   (void)ns; \
   return course(&which##_heap, row->param); \
  } \
- static bool which##_side_there(void) \
- { \
-  return !which##_heap.there || which##_heap.there(); \
- } \
- static bool which##_side_begin(const struct measure_row *row, int role) \
- { \
-  return (!which##_heap.open || \
-		 which##_heap.open(which##_heap.grows ? SMALL : SIZE)) && \
-	 (!which##_heap.start || which##_heap.start(row, role)); \
- } \
- static const struct measure_side which##_side = { \
-	 .there = which##_side_there, .start = which##_side_begin}
+ HEAP_SIDE_NEW(which, which##_heap.grows ? SMALL : SIZE)
 
 CHURNED(stoa);
 CHURNED(mimalloc);

@@ -130,6 +130,18 @@ measure_pin(int processor)
 		(void)sched_setaffinity(0, sizeof one, &one);
 }
 
+void
+measure_touch(void *from, size_t size)
+{
+	/* Linux 5.14; before, the warming up has to do. */
+#ifdef MADV_POPULATE_WRITE
+	(void)madvise(from, size, MADV_POPULATE_WRITE);
+#else
+	(void)from;
+	(void)size;
+#endif
+}
+
 void *
 measure_shared(size_t size)
 {

@@ -114,6 +114,8 @@ uint64_t measure_clock(void);
 void measure_pin(int processor);
 bool measure_failed(const char *format, ...)
 	__attribute__((format(printf, 1, 2))); /* tells, returns false */
+/* So that nobody's page faults are measured, where the kernel can do that. */
+void measure_touch(void *from, size_t size);
 /* Shared with workers that are forked later, zeroed; NULL: told. */
 void *measure_shared(size_t size);
 

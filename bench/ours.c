@@ -17,18 +17,6 @@ ours_done(int rc)
 		  : true;
 }
 
-void
-ours_touch(void *from, size_t size)
-{
-	/* Linux 5.14; before, the warming up has to do. */
-#ifdef MADV_POPULATE_WRITE
-	(void)madvise(from, size, MADV_POPULATE_WRITE);
-#else
-	(void)from;
-	(void)size;
-#endif
-}
-
 bool
 ours_open(uint64_t size)
 {
@@ -43,7 +31,7 @@ ours_start(const struct measure_row *row, int role)
 {
 	(void)role;
 	if (!row->untouched)
-		ours_touch(ours_segment->base + ours_segment->heap_off,
+		measure_touch(ours_segment->base + ours_segment->heap_off,
 			stoai_header(ours_segment)->committed -
 				ours_segment->heap_off);
 	return ours_done(stoai_attach(ours_segment, STOA_NOW, &ours_seat));

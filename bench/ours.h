@@ -32,7 +32,5 @@ void ours_close(void);
 int64_t ours_used(void);   /* spans that are not free, and what tells of them */
 int64_t ours_held(void);   /* bytes of the system's memory */
 void ours_give_back(void); /* trim */
-/* Page tables of a mapping, so that nobody's first touch is measured. */
-void ours_touch(void *from, size_t size);
 
 #endif

@@ -90,17 +90,6 @@ name_of(const char *what)
 	return std::string("stoa-bench-") + what + std::to_string(getpid());
 }
 
-void
-touch(void *from, size_t size)
-{
-#ifdef MADV_POPULATE_WRITE
-	(void)madvise(from, size, MADV_POPULATE_WRITE);
-#else
-	(void)from;
-	(void)size;
-#endif
-}
-
 } // namespace
 
 const char *
@@ -135,7 +124,7 @@ bool
 boost_start(const struct measure_row *row, int)
 {
 	if (!row->untouched)
-		touch(seg->get_address(), seg->get_size());
+		measure_touch(seg->get_address(), seg->get_size());
 	return true;
 }
 
@@ -322,7 +311,7 @@ boost_seq_start(const struct measure_row *row, int)
 		seq = new seq_segment(ip::create_only, name.c_str(), seg_size);
 		ip::shared_memory_object::remove(name.c_str());
 		if (!row->untouched)
-			touch(seq->get_address(), seq->get_size());
+			measure_touch(seq->get_address(), seq->get_size());
 	});
 }
 

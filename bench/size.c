@@ -36,17 +36,7 @@ bytes_of_one(const struct heap *h, size_t size)
   (void)ns; \
   return bytes_of_one(&which##_heap, row->param); \
  } \
- static bool which##_side_there(void) \
- { \
-  return !which##_heap.there || which##_heap.there(); \
- } \
- static bool which##_side_begin(const struct measure_row *row, int role) \
- { \
-  return (!which##_heap.open || which##_heap.open(SIZE)) && \
-	 (!which##_heap.start || which##_heap.start(row, role)); \
- } \
- static const struct measure_side which##_side = { \
-	 .there = which##_side_there, .start = which##_side_begin}
+ HEAP_SIDE_NEW(which, SIZE)
 
 SIZED(stoa);
 SIZED(mimalloc);

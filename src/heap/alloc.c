@@ -299,17 +299,26 @@ alloc_large(
 }
 
 int
+stoai_heap_align_check(const stoa_segment *seg, uint64_t align)
+{
+	return stoai_is_pow2(align) && align <= STOAI_ALIGN_MAX
+		       ? 0
+		       : stoai_error(-EINVAL,
+				 "%s: alignment %llu is no power of two up to "
+				 "2 MiB",
+				 stoai_name(seg), (unsigned long long)align);
+}
+
+int
 stoai_heap_alloc_slow(
 	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret)
 {
 	struct stoai_cache *h = seat->heap;
 	uint32_t index;
-	int rc;
+	int rc = stoai_heap_align_check(seat->seg, align);
 
-	if (!stoai_is_pow2(align) || align > STOAI_ALIGN_MAX)
-		return stoai_error(-EINVAL,
-			"%s: alignment %llu is no power of two up to 2 MiB",
-			stoai_name(seat->seg), (unsigned long long)align);
+	if (rc)
+		return rc;
 	size = stoai_max(size, 1);
 	index = stoai_class_for(size, align, h->class_count);
 	rc = index < h->class_count ? alloc_small(seat, index, align, ret)

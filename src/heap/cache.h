@@ -142,25 +142,25 @@ stoai_own_place(const struct stoai_cache *h, const struct stoai_own *own)
 static inline uint64_t
 stoai_own_start(struct stoai_cache *h, uint64_t off)
 {
-	uint64_t rel = off - h->heap_off, span, index, start;
+	uint64_t rel = off - h->heap_off, in, index, start;
 	const struct stoai_meta *meta;
+	const struct stoai_class *class;
 	uint32_t class_index;
 	struct stoai_own own;
 
 	if (stoai_unlikely(rel >= h->heap_size))
 		return 0;
-	span = rel >> h->span_shift;
-	meta = (const void *)(h->metas + span * h->meta_stride);
+	meta = (const void *)(h->metas +
+			      (rel >> h->span_shift) * h->meta_stride);
 	class_index = a32_load_relaxed(&meta->class_index);
 	if (stoai_unlikely(class_index >= h->class_count))
 		return 0;
-	index = (rel - (span << h->span_shift)) *
-			h->classes[class_index].reciprocal >>
-		32;
-	if (stoai_unlikely(index >= h->classes[class_index].blocks))
+	class = &h->classes[class_index];
+	in = rel & h->in_mask;
+	index = in * class->reciprocal >> 32;
+	if (stoai_unlikely(index >= class->blocks))
 		return 0;
-	start = h->heap_off + (span << h->span_shift) +
-		index * h->classes[class_index].size;
+	start = off - in + index * class->size;
 	return stoai_own_find(h, start, &own) &&
 			       a64_load_relaxed(&own.bits->alloc) &
 				       ~a64_load_relaxed(own.remote) & own.bit

@@ -26,6 +26,8 @@ void stoai_heap_seat_begin(struct stoai_seat *seat);
 /* A fresh segment: table and metas for `size` bytes of heap, all of it free. */
 int stoai_heap_format(stoa_segment *seg, uint64_t size);
 
+/* -EINVAL with a text: no power of two up to STOAI_ALIGN_MAX. */
+int stoai_heap_align_check(const stoa_segment *seg, uint64_t align);
 int stoai_heap_alloc_slow(
 	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret);
 int stoai_heap_free_slow(struct stoai_seat *seat, uint64_t off);

@@ -6,9 +6,9 @@
  *	bottom           top           limit
  *	| old . . . . new |             |      each: *(block) == offset ^ key
  *
- * Spilling clears allocated bits, one store for neighbours in a word. A slab that is empty then
- * is given back at once, unless the class is allocating from it: an idle thread
- * keeps one empty slab of a class at most.
+ * Spilling clears allocated bits, one store for neighbours in a word. A slab that
+ * is empty then is given back at once, unless the class is allocating from it: an
+ * idle thread keeps one empty slab of a class at most.
  *
  * A block that is freed twice would be handed out twice. A published one is seen
  * by its bits. For an unpublished one the mark tells that it may be cached; the

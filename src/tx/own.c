@@ -235,14 +235,10 @@ stoai_own_alloc(stoa_tx *tx, uint64_t size, uint64_t align, uint64_t *off,
 	uint64_t *usable)
 {
 	stoa_segment *seg = tx->seg;
-	int rc;
+	int rc = stoai_heap_align_check(seg, align);
 
-	if (!stoai_is_pow2(align) || align > STOAI_ALIGN_MAX)
-		return stoai_tx_fail(tx,
-			stoai_error(-EINVAL,
-				"%s: alignment %llu is no power of two up to "
-				"2 MiB",
-				stoai_name(seg), (unsigned long long)align));
+	if (rc)
+		return stoai_tx_fail(tx, rc);
 	if (size > seg->size - seg->heap_off) /* the reason, and its numbers */
 		return stoai_heap_alloc(tx->seat, size, STOAI_BLOCK_MIN, off);
 	align = stoai_max(align, STOAI_BLOCK_MIN);

@@ -254,4 +254,20 @@ words_make(void)
 	return w;
 }
 
+/* A block that nothing leads to. */
+static inline const void *
+lone_alloc(uint64_t size)
+{
+	STOA_TX(tx, seg);
+	const void *p = stoa_alloc(tx, size, 0);
+
+	return stoa_tx_commit(tx) ? NULL : p;
+}
+
+static inline void
+lone_free(const void *p)
+{
+	assert_int_equal(STOA_DO(tx, seg, stoa_free(tx, p)), 0);
+}
+
 #endif

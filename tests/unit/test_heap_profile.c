@@ -5,21 +5,6 @@
 #include "object_fixture.h"
 #include "stoa/heapstat.h"
 
-static const void *
-alloc(uint64_t size)
-{
-	STOA_TX(tx, seg);
-	const void *p = stoa_alloc(tx, size, 0);
-
-	return stoa_tx_commit(tx) ? NULL : p;
-}
-
-static void
-release(const void *p)
-{
-	assert_int_equal(STOA_DO(tx, seg, stoa_free(tx, p)), 0);
-}
-
 enum {
 	LIVE_COUNT,
 	LIVE_BYTES,
@@ -105,14 +90,14 @@ profile_is_exact(void **state)
 		stoa_heap_profile_write(seg, STOA_PROFILE_LIVE, stdout),
 		-EINVAL);
 	assert_int_equal(stoa_heap_profile_start(NULL, 1), -EINVAL);
-	(void)alloc(500); /* before it began */
+	(void)lone_alloc(500); /* before it began */
 	assert_int_equal(stoa_heap_profile_start(seg, 1), 0);
-	a = alloc(100);
-	b = alloc(70000);
+	a = lone_alloc(100);
+	b = lone_alloc(70000);
 	profile_read(is);
 	assert_int_equal(is[LIVE_COUNT], 2);
 	assert_int_equal(is[LIVE_BYTES], 70100);
-	release(a);
+	lone_free(a);
 	profile_read(is);
 	assert_int_equal(is[LIVE_COUNT], 1);
 	assert_int_equal(is[LIVE_BYTES], 70000);
@@ -134,10 +119,10 @@ profile_is_exact(void **state)
 		collapsed_sum(STOA_PROFILE_ALLOCATED, &lines), is[ALL_BYTES]);
 	assert_in_range(lines, 3, 4);
 	stoa_heap_profile_stop(seg);
-	(void)alloc(100);
+	(void)lone_alloc(100);
 	profile_read(is);
 	assert_int_equal(is[ALL_COUNT], 13);
-	release(b);
+	lone_free(b);
 	profile_read(is); /* it is looked at again */
 	assert_int_equal(is[LIVE_COUNT], 0);
 	assert_int_equal(stoa_heap_profile_start(seg, 1), 0);
@@ -156,15 +141,15 @@ profile_and_others(void **state)
 
 	(void)state;
 	assert_int_equal(stoa_heap_profile_start(seg, 1), 0);
-	a = alloc(100);
+	a = lone_alloc(100);
 	child = fork();
 	if (!child) {
 		int rc = STOA_DO(tx, seg, stoa_free(tx, a));
 
-		_exit(rc || !alloc(3000) ||
+		_exit(rc || !lone_alloc(3000) ||
 			stoa_heap_profile_write(
 				seg, STOA_PROFILE_LIVE, stdout) != -EINVAL ||
-			stoa_heap_profile_start(seg, 1) || !alloc(3000));
+			stoa_heap_profile_start(seg, 1) || !lone_alloc(3000));
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);
@@ -187,9 +172,9 @@ profile_estimates(void **state)
 	(void)state;
 	assert_int_equal(stoa_heap_profile_start(seg, 4096), 0);
 	for (int i = 0; i < BLOCKS; i += 2) {
-		block[0] = alloc(SIZE);
-		block[1] = alloc(SIZE);
-		release(block[0]);
+		block[0] = lone_alloc(SIZE);
+		block[1] = lone_alloc(SIZE);
+		lone_free(block[0]);
 	}
 	profile_read(is);
 	/* about 1000 samples: more than 5 standard deviations off is wrong */
@@ -219,8 +204,8 @@ profile_of_a_class(void **state)
 
 	(void)state;
 	assert_int_equal(stoa_heap_profile_start(seg, 1), 0);
-	a = alloc(800);
-	assert_non_null(alloc(8000));
+	a = lone_alloc(800);
+	assert_non_null(lone_alloc(8000));
 	profile_read(is);
 	assert_int_equal(is[LIVE_BYTES], 8800);
 	{
@@ -230,7 +215,7 @@ profile_of_a_class(void **state)
 	profile_read(is);
 	assert_int_equal(is[LIVE_BYTES], 8800);
 	assert_int_equal(is[ALL_BYTES], 9200);
-	release(a);
+	lone_free(a);
 	profile_read(is);
 	assert_int_equal(is[LIVE_BYTES], 8000);
 	assert_int_equal(is[LIVE_COUNT], 1);

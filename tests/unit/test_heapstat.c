@@ -23,21 +23,6 @@ stat_now(void)
 	return s;
 }
 
-static const void *
-alloc(uint64_t size)
-{
-	STOA_TX(tx, seg);
-	const void *p = stoa_alloc(tx, size, 0);
-
-	return stoa_tx_commit(tx) ? NULL : p;
-}
-
-static void
-release(const void *p)
-{
-	assert_int_equal(STOA_DO(tx, seg, stoa_free(tx, p)), 0);
-}
-
 /* ---- sums ---- */
 
 static void
@@ -51,7 +36,7 @@ every_byte_once(void **state)
 
 	(void)state;
 	for (uint64_t size = 16; size < 300 * KIB; size += size / 2)
-		assert_non_null(alloc(size));
+		assert_non_null(lone_alloc(size));
 	s = stat_now();
 	stoa_segment_statistics(seg, &all);
 	assert_int_equal(s.size, all.size);
@@ -91,7 +76,7 @@ spans_from_end_to_end(void **state)
 
 	(void)state;
 	assert_false(stoa_heap_span_next(&(stoa_heap_span){0}));
-	large = alloc(200 * KIB);
+	large = lone_alloc(200 * KIB);
 	while (stoa_heap_span_next(&it)) {
 		assert_int_equal(it.first, next);
 		next = it.first + it.count;
@@ -117,7 +102,7 @@ static void
 lent_runs(void **state)
 {
 	stoa_heap_class_stat class[ROWS];
-	const void *p = alloc(1000);
+	const void *p = lone_alloc(1000);
 	stoa_segment_stat all;
 	stoa_heap_stat s = stat_now();
 	size_t n = stoa_heap_classes(seg, class, ROWS), i = 0;
@@ -131,7 +116,7 @@ lent_runs(void **state)
 	assert_true(i < n && class[i].used && !class[i].lost);
 	assert_in_range(class[i].used_bytes, 1000, 2000);
 	assert_true(s.room >= class[i].bytes - class[i].used_bytes);
-	release(p);
+	lone_free(p);
 	assert_int_equal(s.used - stat_now().used, 1000);
 }
 
@@ -142,7 +127,7 @@ other_thread_holds(void *arg)
 {
 	int *pipes = arg;
 	char c = 0;
-	const void *p = alloc(48);
+	const void *p = lone_alloc(48);
 
 	if (!p || write(pipes[1], &c, 1) != 1 || read(pipes[2], &c, 1) != 1)
 		return 1;
@@ -161,7 +146,7 @@ slots_by_process(void **state)
 	pid_t child;
 
 	(void)state;
-	assert_non_null(alloc(48));
+	assert_non_null(lone_alloc(48));
 	assert_int_equal(pipe(pipes) | pipe(pipes + 2), 0);
 	child = fork();
 	if (!child)
@@ -262,7 +247,7 @@ static void
 leaks_are_listed(void **state)
 {
 	stoa_heap_leak leak[2] = {{0, 0}};
-	const void *a = alloc(100), *b = alloc(100 * KIB);
+	const void *a = lone_alloc(100), *b = lone_alloc(100 * KIB);
 
 	(void)state;
 	assert_int_equal(stoa_heap_leaks(seg, leak, 1), 2);
@@ -272,8 +257,8 @@ leaks_are_listed(void **state)
 		stoai_off(seg, a) + stoai_off(seg, b));
 	assert_true(leak[0].offset < leak[1].offset);
 	assert_int_equal(type_row("(leaked)").blocks, 2);
-	release(a);
-	release(b);
+	lone_free(a);
+	lone_free(b);
 	assert_int_equal(stoa_heap_leaks(seg, leak, 2), 0);
 	assert_int_equal(stoa_heap_leaks(NULL, leak, 2), -EINVAL);
 	assert_int_equal(stoa_heap_types(seg, NULL, 2), -EINVAL);
@@ -285,15 +270,15 @@ static void
 the_most_stays(void **state)
 {
 	uint64_t before = stat_now().size_most, most;
-	const void *large = alloc(8 * KIB * KIB);
+	const void *large = lone_alloc(8 * KIB * KIB);
 
 	(void)state;
 	most = stat_now().size_most;
 	assert_true(most >= before + 7 * KIB * KIB);
 	assert_true(stat_now().taken_most >= 8 * KIB * KIB);
 	/* it grows again while it is full, so it notes that it was */
-	assert_non_null(alloc(4 * KIB * KIB));
-	release(large);
+	assert_non_null(lone_alloc(4 * KIB * KIB));
+	lone_free(large);
 	assert_true(stoa_segment_trim(seg) > 0);
 	assert_true(stat_now().taken_most >= 8 * KIB * KIB);
 	assert_true(stat_now().size_most >= most);
@@ -319,7 +304,7 @@ refusals_by_reason(void **state)
 	(void)state;
 	assert_int_equal(s.refused[STOA_LIMIT_NONE], 0);
 	assert_int_equal(s.last.reason, STOA_LIMIT_NONE);
-	assert_null(alloc(1024 * KIB));
+	assert_null(lone_alloc(1024 * KIB));
 	s = stat_now();
 	assert_int_equal(s.refused[STOA_LIMIT_SEGMENT], 1);
 	assert_int_equal(s.last.reason, STOA_LIMIT_SEGMENT);
@@ -328,13 +313,13 @@ refusals_by_reason(void **state)
 	assert_int_equal(s.last.slot, stoai_seat_of(seg)->index);
 	assert_in_range(s.last.when_ns, began, stoai_os_realtime());
 	/* every second one is free: enough, and nothing in one piece */
-	while (n < 2 * KIB && (block[n] = alloc(4 * KIB)))
+	while (n < 2 * KIB && (block[n] = lone_alloc(4 * KIB)))
 		n++;
 	assert_in_range(n, 20, 64);
 	assert_int_equal(stat_now().refused[STOA_LIMIT_SEGMENT], 2);
 	for (size_t i = 0; i < n; i += 2)
-		release(block[i]);
-	assert_null(alloc(60 * KIB));
+		lone_free(block[i]);
+	assert_null(lone_alloc(60 * KIB));
 	s = stat_now();
 	assert_int_equal(s.refused[STOA_LIMIT_PIECES], 1);
 	assert_int_equal(s.refused[STOA_LIMIT_NONE], 3);
@@ -351,13 +336,13 @@ made_good_is_not_refused(void **state)
 	uint64_t refused;
 
 	(void)state;
-	while (n < 2 * KIB && (block[n] = alloc(64)))
+	while (n < 2 * KIB && (block[n] = lone_alloc(64)))
 		n++;
 	assert_in_range(n, 100, 2 * KIB * KIB);
 	refused = stat_now().refused[STOA_LIMIT_NONE];
 	for (size_t i = 0; i < 8 && i < n; i++)
-		release(block[i]);
-	assert_non_null(alloc(48));
+		lone_free(block[i]);
+	assert_non_null(lone_alloc(48));
 	assert_int_equal(stat_now().refused[STOA_LIMIT_NONE], refused);
 }
 
@@ -368,7 +353,7 @@ half_told_is_not_told(void **state)
 	struct stoai_header *h = stoai_header(seg);
 
 	(void)state;
-	assert_null(alloc(1024 * KIB));
+	assert_null(lone_alloc(1024 * KIB));
 	h->refused_who = 0;
 	assert_int_equal(stat_now().last.reason, STOA_LIMIT_NONE);
 	assert_int_equal(stat_now().last.wanted, 0);

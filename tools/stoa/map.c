@@ -13,6 +13,7 @@
 #include "base/base.h"
 #include "command.h"
 #include "heap.h"
+#include "heap/span.h"
 #include "out.h"
 
 enum {
@@ -39,7 +40,7 @@ struct picture {
 };
 
 json_t *
-map_rows(const stoa_segment *seg)
+map_rows(stoa_segment *seg)
 {
 	stoa_heap_span it = stoa_heap_spans(seg);
 	json_t *rows = json_array();
@@ -92,17 +93,16 @@ paint(struct picture *p, const stoa_heap_span *it)
 
 /* At most so many cells. */
 static struct picture
-picture_make(const stoa_segment *seg, uint64_t cells)
+picture_make(stoa_segment *seg, uint64_t cells)
 {
-	stoa_heap_stat s;
+	uint64_t count = stoai_span_count(seg);
 	stoa_heap_span it = stoa_heap_spans(seg);
-	struct picture p = {.spans = 1};
+	struct picture p = {
+		.spans = 1, .span_size = UINT64_C(1) << seg->span_shift};
 
-	stoa_heap_statistics(seg, &s);
-	p.span_size = s.span_size;
-	while (s.size / s.span_size > cells * p.spans)
+	while (count > cells * p.spans)
 		p.spans *= 2;
-	p.count = (s.size / s.span_size + p.spans - 1) / p.spans;
+	p.count = (count + p.spans - 1) / p.spans;
 	p.cell = calloc(p.count + 1, sizeof *p.cell);
 	if (!p.cell) {
 		(void)out_error(STATUS_OPERATION, "out of memory");
@@ -164,7 +164,7 @@ glyph(const struct cell *c, bool utf8)
 }
 
 void
-map_text(const stoa_segment *seg)
+map_text(stoa_segment *seg)
 {
 	bool utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	struct picture p = picture_make(seg, CELLS);
@@ -268,7 +268,7 @@ svg_cell(FILE *to, const struct picture *p, uint64_t i)
 }
 
 void
-map_svg(const stoa_segment *seg, const char *name, FILE *to)
+map_svg(stoa_segment *seg, const char *name, FILE *to)
 {
 	static const char *const legend[KINDS] = {"free",
 		"blocks of one size, the fuller the darker", "large blocks",

@@ -7,10 +7,10 @@
 #include "segment/seat.h"
 
 /* {kind, first, count, offset, bytes, slot, size, blocks, used, transient, returned} */
-json_t *map_rows(const stoa_segment *seg);
+json_t *map_rows(stoa_segment *seg);
 /* Lines of out_line: a character a span, or as many as fit in 16 lines. */
-void map_text(const stoa_segment *seg);
+void map_text(stoa_segment *seg);
 /* A whole SVG document, readable without anything else. name: of the segment. */
-void map_svg(const stoa_segment *seg, const char *name, FILE *to);
+void map_svg(stoa_segment *seg, const char *name, FILE *to);
 
 #endif
