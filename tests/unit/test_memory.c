@@ -611,7 +611,7 @@ walks_survive_a_merge(void **state)
 	assert_int_equal(at, span);
 	assert_int_equal(stoai_span_length(word), 4);
 	stoai_header(pool)->cursor = span + 2; /* as it was read before */
-	(void)kept(2, 3 * SPAN, 0);
+	(void)kept(2, SPAN, 0); /* one span: looked for from the cursor */
 	at = span + 3;
 	*stoai_span_at(pool, at) = stoai_span_word(STOAI_SPAN_BODY, 0, 1);
 	assert_false(stoai_span_head(pool, &at, &word));

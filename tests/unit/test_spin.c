@@ -6,7 +6,7 @@
 enum {
 	THREADS = 3,
 	ROUNDS = 3000,
-	TRIES = 2000,
+	TRIES = 20000,
 	HOLD_NS = 15 * 1000
 };
 
@@ -37,6 +37,21 @@ count_sleeps(enum stoai_os_call call)
 	return 0;
 }
 
+/* Who waits and who is waited for run at the same time: each on its processor. */
+static cpu_set_t processors;
+
+static void
+pin(int which)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	for (int i = 0, n = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &processors) && n++ == which)
+			CPU_SET(i, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
 static struct stoai_lane *waiter_lane;
 
 static void *
@@ -46,6 +61,7 @@ spin_once(void *p)
 	bool sem = p;
 	int rc;
 
+	pin(1);
 	__atomic_store_n(&waiter_lane, seat->lane, __ATOMIC_RELEASE);
 	rc = sem ? stoa_semaphore_spin(&at->sem, STOA_FOREVER)
 		 : stoa_mutex_spin(mutex(), STOA_FOREVER);
@@ -103,10 +119,15 @@ static void
 short_sections_do_not_sleep(void **state)
 {
 	(void)state;
-	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+	assert_int_equal(
+		sched_getaffinity(0, sizeof processors, &processors), 0);
+	if (CPU_COUNT(&processors) < 2)
 		skip(); /* cmocka says so */
+	pin(0);
 	does_not_sleep(false);
 	does_not_sleep(true);
+	assert_int_equal(
+		sched_setaffinity(0, sizeof processors, &processors), 0);
 }
 
 /* The clock ends it: not before its time, and then it sleeps and is woken. */
