@@ -44,9 +44,10 @@ static void
 pin(int which)
 {
 	cpu_set_t one;
+	int n = 0;
 
 	CPU_ZERO(&one);
-	for (int i = 0, n = 0; i < CPU_SETSIZE; i++)
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
 		if (CPU_ISSET(i, &processors) && n++ == which)
 			CPU_SET(i, &one);
 	assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
