@@ -72,6 +72,7 @@
 #include "heap/free.c"
 #include "heap/grow.c"
 #include "heap/lent.c"
+#include "heap/longest.c"
 #include "heap/recover.c"
 #include "heap/required.c"
 #include "heap/resize.c"

@@ -213,6 +213,7 @@ class_search(struct stoai_seat *seat, struct stoai_class *c, uint64_t most)
 static int
 class_new_slab(struct stoai_seat *seat, struct stoai_class *c)
 {
+	struct stoai_cache *h = seat->heap;
 	uint64_t span;
 	int rc = stoai_run_find(seat, 1, 1, &span);
 
@@ -224,6 +225,7 @@ class_new_slab(struct stoai_seat *seat, struct stoai_class *c)
 	}
 	if (rc)
 		return rc;
+	h->zeros.to = 0; /* its blocks are given out more than once */
 	stoai_slab_make(seat, span, c->index);
 	STOA_VERIFY(class_switch(seat, c, span));
 	return 0;
@@ -296,6 +298,22 @@ alloc_large(
 	if (!rc)
 		*ret = stoai_span_off(seg, span);
 	return rc;
+}
+
+void
+stoai_heap_clear(struct stoai_seat *seat, uint64_t off, uint64_t size)
+{
+	struct stoai_cache *h = seat->heap;
+	uint64_t end = off + size;
+	uint64_t from = stoai_max(h->zeros.from, off);
+	uint64_t to = stoai_min(h->zeros.to, end);
+
+	/* less than a span may lie in a slab, where it was somebody's */
+	if (from >= to || !(size >> h->span_shift))
+		from = to = end;
+	memset(stoai_at(seat->seg, off), 0, from - off);
+	memset(stoai_at(seat->seg, to), 0, end - to);
+	h->zeros.to = 0;
 }
 
 int

@@ -59,6 +59,9 @@ struct stoai_cache {
 	uint64_t key; /* block's offset ^ key: the mark of a cached block */
 	/* the block that was handed out last, until it is published; off 0: none */
 	struct stoai_cached last;
+	struct {
+		uint64_t from, to;
+	} zeros; /* of the run that was cut last: what nobody ever had */
 	uint32_t span_shift, meta_stride;
 	uint32_t in_mask;    /* bytes of a span, less one */
 	uint32_t word;       /* my lock word: owner of my slabs */

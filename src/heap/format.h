@@ -23,7 +23,8 @@
  * thread that was killed while it cut the run, which its recovery makes FREE.
  * Inside a LARGE run that is being merged or split (resize.c) one word may be the
  * published LARGE of its second part.
- * So SLAB, or LARGE that is published, is the truth wherever it stands.
+ * So SLAB, or LARGE that is published, is the truth wherever it stands, and under
+ * the lock FREE is, too.
  *
  * Who writes what
  *	table    FREE: under header.heap_lock. LARGE unpublished: its owner.
@@ -33,8 +34,8 @@
  *	meta     owner: one CAS from abandoned, then its owner; bits: its owner;
  *	         remote: any thread, by atomic OR and AND. A dead owner's
  *	         recoverer writes in its stead
- *	header   committed and cursor: under heap_lock; a merge moves the cursor
- *	         from the head that vanishes to the one in front of it
+ *	header   committed, shaping, touched: under heap_lock; freed: any thread, by
+ *	         atomic OR, and who has the lock
  */
 #ifndef STOAI_HEAP_FORMAT_H
 #define STOAI_HEAP_FORMAT_H
@@ -91,7 +92,10 @@ struct stoai_meta {
 	uint32_t size;        /* of a block; this and the next for people */
 	uint32_t blocks;      /* in the span */
 	uint32_t pad0;
-	uint64_t pad[5];
+	/* heap/longest.h, of this span's chunk, whatever the span is */
+	uint64_t longest, longest_above;
+	uint64_t freed; /* of 64 chunks: which of them have runs freed since */
+	uint64_t pad[2];
 	/* struct stoai_bits bits[words]; then uint64_t remote[words], which any
 	 * thread ORs: blocks freed by others, until the owner harvests */
 };

@@ -27,6 +27,7 @@
  */
 #include "heap/account.h"
 #include "heap/heap.h"
+#include "heap/longest.h"
 #include "heap/supply.h"
 #include "os/os.h"
 
@@ -64,11 +65,11 @@ back(const stoa_segment *seg, uint64_t from, uint64_t to)
 static void
 commit(stoa_segment *seg, uint64_t from, uint64_t to)
 {
-	a64_store_kill(stoai_span_at(seg, from),
-		stoai_span_word(STOAI_SPAN_FREE, 0, to - from));
+	stoai_run_append(seg, from, to);
 	a64_store_release(
 		&stoai_header(seg)->committed, stoai_span_off(seg, to));
 	a64_store_relaxed(&seg->committed, stoai_span_off(seg, to));
+	stoai_longest_grown(seg, from);
 	stoai_account_most(
 		&stoai_header(seg)->size_most, to << seg->span_shift);
 }
@@ -251,7 +252,6 @@ stoai_heap_format(stoa_segment *seg, uint64_t size)
 	rc = back(seg, 0, count);
 	if (rc)
 		return stoai_supply_failed(seg, count << seg->span_shift, rc);
-	a64_store_relaxed(&stoai_header(seg)->cursor, 0);
 	commit(seg, 0, count);
 	return 0;
 }
@@ -266,10 +266,7 @@ punch_part(stoa_segment *seg, uint64_t at, uint64_t spans)
 
 	if (spans <= most)
 		return spans;
-	a64_store_kill(stoai_span_at(seg, at + most),
-		stoai_span_word(STOAI_SPAN_FREE, 0, spans - most));
-	a64_store_kill(stoai_span_at(seg, at),
-		stoai_span_word(STOAI_SPAN_FREE, 0, most));
+	stoai_run_part(seg, at, spans, most);
 	return most;
 }
 
@@ -296,11 +293,8 @@ punch(stoa_segment *seg, uint64_t at, uint64_t spans)
 static void
 cut_end(stoa_segment *seg, uint64_t at)
 {
-	struct stoai_header *header = stoai_header(seg);
-
-	if (a64_load_relaxed(&header->cursor) >= at)
-		a64_store_kill(&header->cursor, 0);
-	a64_store_release(&header->committed, stoai_span_off(seg, at));
+	a64_store_release(
+		&stoai_header(seg)->committed, stoai_span_off(seg, at));
 	a64_store_relaxed(&seg->committed, stoai_span_off(seg, at));
 }
 
@@ -315,9 +309,9 @@ trim_some(stoa_segment *seg)
 		int64_t bytes = 0;
 		uint64_t joined;
 
-		STOA_VERIFY(stoai_span_head(seg, &at, &word));
-		spans = stoai_span_length(word);
-		STOA_VERIFY(spans && spans <= count - at);
+		word = stoai_span_load(seg, at);
+		spans = stoai_span_step(word);
+		STOA_VERIFY(spans <= count - at);
 		if (stoai_span_state(word) != STOAI_SPAN_FREE)
 			continue;
 		joined = stoai_run_join(seg, at, count, false, &word);

@@ -54,6 +54,13 @@ stoai_heap_alloc(
 	return stoai_heap_alloc_slow(seat, size, align, ret);
 }
 
+/*
+ * Zeros, in a block that this thread has just been given, or in the spans by which
+ * one got longer: not of a heap class. Where nobody ever had the memory they are
+ * there already, and its pages stay untouched.
+ */
+void stoai_heap_clear(struct stoai_seat *seat, uint64_t off, uint64_t size);
+
 /* Of this thread's own transient block: shared data owns it now. One store. */
 static inline void
 stoai_heap_publish(struct stoai_seat *seat, uint64_t off)

@@ -17,35 +17,26 @@
  * Bytes are never touched, so what the block holds stays where it lies.
  *
  *	merge   M1  the insides of the second run say how far the first's head is
- *	        M2  the cursor leaves the second head
- *	        M3  the first head gets longer, by one CAS: now they are one
- *	        M4  the second head becomes BODY
+ *	        M2  the first head gets longer, by one CAS: now they are one
+ *	        M3  the second head becomes BODY
  *	split   S1  the second head, inside the run, where no walk looks
  *	        S2  the first head gets shorter, by one CAS: now they are two
  *	        S3  the insides of the second run say how far its own head is
  *
- * Crash argument. A walk sees M3 or S2 alone. The log has a record of it before
+ * Crash argument. A walk sees M2 or S2 alone. The log has a record of it before
  * M1 or S1, and its undo is the other change, made from its first step to its
  * last, whatever had been reached: every step stores what follows from the record
  * alone, so each may be repeated. Only who locks the block comes near its words
  * until then, except walks; and a LARGE that is published is let alone by every
  * recovery.
  *
- * Walks. Under the heap lock somebody may have read the number of the second head
- * just before M3, and find BODY there: stoai_span_lead leads him to the first, or
- * finds it a head again, if it was split meanwhile.
- * The cursor is moved before M3 without the lock: nobody sets it to a LARGE run
- * that is not his own, so it is the second head now or never again; what else it
- * may have become meanwhile is lost, and the first head is as good.
+ * Walks. Somebody may have read the number of the second head just before M2, and
+ * find BODY there: he goes on word by word until he finds a head.
  */
 #include "heap/block.h"
 #include "heap/heap.h"
 #include "heap/run.h"
 #include "heap/supply.h"
-
-enum {
-	LEAD_TRIES = 64
-};
 
 /*
  * Runs of n and k spans that begin at `span`, as one or as two. *word: the first
@@ -83,7 +74,6 @@ head_change(stoa_segment *seg, uint64_t span, uint64_t word, uint64_t length)
 int
 stoai_heap_merge(stoa_segment *seg, uint64_t off, uint64_t n, uint64_t k)
 {
-	uint64_t *cursor = &stoai_header(seg)->cursor;
 	uint64_t span = stoai_span_of(seg, off), word;
 	int rc = pair_look(seg, span, n, k, &word);
 
@@ -92,11 +82,9 @@ stoai_heap_merge(stoa_segment *seg, uint64_t off, uint64_t n, uint64_t k)
 	for (uint64_t i = 1; i < k; i++) /* M1 */
 		a64_store_relaxed(stoai_span_at(seg, span + n + i),
 			stoai_span_word(STOAI_SPAN_BODY, 0, n + i));
-	if (a64_load_relaxed(cursor) == span + n) /* M2 */
-		a64_store_kill(cursor, span);
-	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M3 */
-	/* pairs with: stoai_span_head, load of the word */
-	a64_store_release(stoai_span_at(seg, span + n), /* M4 */
+	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M2 */
+	/* pairs with: stoai_span_load of who looks for runs */
+	a64_store_release(stoai_span_at(seg, span + n), /* M3 */
 		stoai_span_word(STOAI_SPAN_BODY, 0, n));
 	return 0;
 }
@@ -118,32 +106,6 @@ stoai_heap_split(
 		a64_store_relaxed(stoai_span_at(seg, span + n + i),
 			stoai_span_word(STOAI_SPAN_BODY, 0, i));
 	return 0;
-}
-
-/*
- * It may be a head again a moment later, and an inside after that: both words are
- * read until they fit together.
- */
-bool
-stoai_span_lead(const stoa_segment *seg, uint64_t *at, uint64_t *word)
-{
-	for (int i = 0; i < LEAD_TRIES; i++) {
-		uint64_t back;
-
-		*word = stoai_span_load(seg, *at);
-		if (stoai_span_state(*word) != STOAI_SPAN_BODY)
-			return true;
-		back = stoai_span_length(*word);
-		if (!back || back > *at)
-			return false;
-		*word = stoai_span_load(seg, *at - back);
-		if (stoai_span_state(*word) == STOAI_SPAN_LARGE &&
-			stoai_span_length(*word) > back) {
-			*at -= back;
-			return true;
-		}
-	}
-	return false;
 }
 
 /* ---- what lies beside it ---- */

@@ -2,16 +2,16 @@
 /*
  * Runs: which spans are free, and how does a thread get some of them?
  *
- *	table  F5 . . . . L3 B1 B2 S1 S1 F2 .        F FREE, L LARGE, B BODY, S SLAB
- *	       ^cursor                               . whatever was there before
+ *	table  F5 . . . B4 L3 B1 B2 S1 S1 F2 B1      F FREE, L LARGE, B BODY, S SLAB
+ *	                                             . BODY of any length, or nothing
  *
- *	find   walk by lengths from the cursor, or for more than one span from the
- *	       beginning, unless the heap is large; join FREE neighbours on the way
+ *	find   longest.h names the first chunk of the table where so long a run may
+ *	       begin; its 64 words are read, and FREE neighbours joined on the way
  *	cut    BODYs and the tail's FREE inside the run, where nobody looks; then
  *	       the head becomes LARGE by one store, or, for an aligned run, a LARGE
  *	       is written inside and the head is shortened by one store
  *	free   LARGE becomes FREE by one CAS; no lock
- *	join   one store to the length of the first
+ *	join   one store to the length of the first; then the later heads are BODY
  *
  * Every span leaves the free ones as an unpublished LARGE run of the thread that
  * takes it; a slab is made of it afterwards. So there is one place where spans
@@ -21,12 +21,18 @@
  *	I1   run lengths from span 0 lead exactly to the end of the heap
  *	I2   behind a LARGE head all spans are BODY and say how far it is
  *	I9   PUNCHED stands on FREE runs, and on LARGE ones that wait for pages
- *	I10  the cursor is the head of a run
+ *	I10  inside a FREE run nothing looks like a head, unless header.shaping names
+ *	     the run
  *
- * Crash argument. Joining and cutting change what the walk sees by one store
- * each. A killed cutter leaves at most one LARGE inside a FREE run: its recovery
- * makes it FREE, which nobody reads there. The lock is given back by recovery
- * after that. The cursor leaves a run before the run is joined to another.
+ * The last word of a FREE run says where it begins, as long as nobody died while
+ * he wrote it: that, no more, is how a run finds the one in front of it.
+ *
+ * Crash argument. Joining and cutting change what a walk sees by one store each;
+ * everything else is written inside a FREE run that header.shaping names. I10 is
+ * what makes a FREE word in the middle of the table a head, so who gets the lock
+ * after a death first makes the inside of that run BODY; it may be begun again at
+ * any time. A killed cutter leaves at most one LARGE inside a FREE run: its
+ * recovery makes it FREE, and gives the lock back after that.
  *
  * Recycle barrier. A thread that frees a LARGE run for its log names it in
  * slot.freeing until its log says done, and recovery may repeat the free until
@@ -34,19 +40,19 @@
  * after the table words: who sees the FREE sees the name, or the log is done.
  */
 #include "heap/cache.h"
+#include "heap/longest.h"
 #include "heap/run.h"
 #include "os/os.h"
 #include "stoa/time.h"
 #include "sync/lock.h"
 
-enum {
-	FIRST_FIT = 8192 /* spans of a heap that is small enough for it */
-};
+#define NO_RUN UINT64_MAX
 
 struct run_wish {
 	uint64_t spans, align;
-	bool mixed; /* also runs joined of such with pages and such without */
-	bool paged; /* only runs with pages */
+	bool mixed;   /* also runs joined of such with pages and such without */
+	bool paged;   /* only runs with pages */
+	bool punched; /* there are some without */
 };
 
 struct run_found {
@@ -55,17 +61,99 @@ struct run_found {
 	uint64_t word;
 };
 
+/* ---- the inside of a free run ---- */
+
+static void
+shape_begin(stoa_segment *seg, uint64_t at)
+{
+	a64_store_kill(&stoai_header(seg)->shaping, at + 1);
+}
+
+static void
+shape_end(stoa_segment *seg)
+{
+	a64_store_kill(&stoai_header(seg)->shaping, 0);
+}
+
+static void
+shape_tail(stoa_segment *seg, uint64_t at, uint64_t spans)
+{
+	if (spans > 1)
+		a64_store_kill(stoai_span_at(seg, at + spans - 1),
+			stoai_span_word(STOAI_SPAN_BODY, 0, spans - 1));
+}
+
+/* Somebody died inside that run: whatever he left there is no head. */
+static void
+shape_mend(stoa_segment *seg, uint64_t at)
+{
+	uint64_t end = stoai_span_count(seg), word, length;
+
+	if (at < end) {
+		word = stoai_span_load(seg, at);
+		length = stoai_span_length(word);
+		if (stoai_span_state(word) == STOAI_SPAN_FREE &&
+			length <= end - at) {
+			for (uint64_t i = 1; i < length; i++)
+				if (stoai_span_state(stoai_span_load(
+					    seg, at + i)) != STOAI_SPAN_BODY)
+					a64_store_kill(
+						stoai_span_at(seg, at + i),
+						stoai_span_word(
+							STOAI_SPAN_BODY, 0, i));
+			shape_tail(seg, at, length);
+		}
+	}
+	shape_end(seg);
+}
+
 int
 stoai_heap_lock(struct stoai_seat *seat)
 {
-	return stoai_lock(seat, &stoai_header(seat->seg)->heap_lock,
+	stoa_segment *seg = seat->seg;
+	int rc = stoai_lock(seat, &stoai_header(seg)->heap_lock,
 		STOAI_MODE_MUTEX, STOA_FOREVER, STOAI_LOCK_HEAP);
+	uint64_t shaping;
+
+	if (rc)
+		return rc;
+	shaping = a64_load_relaxed(&stoai_header(seg)->shaping);
+	if (stoai_unlikely(shaping != 0))
+		shape_mend(seg, shaping - 1);
+	return 0;
 }
 
 void
 stoai_heap_unlock(struct stoai_seat *seat)
 {
 	stoai_unlock(seat, &stoai_header(seat->seg)->heap_lock);
+}
+
+void
+stoai_run_part(stoa_segment *seg, uint64_t at, uint64_t spans, uint64_t first)
+{
+	uint64_t word = stoai_span_load(seg, at) & STOAI_SPAN_PUNCHED;
+
+	shape_begin(seg, at);
+	shape_tail(seg, at + first, spans - first);
+	shape_tail(seg, at, first);
+	a64_store_kill(stoai_span_at(seg, at + first),
+		stoai_span_word(STOAI_SPAN_FREE, word, spans - first));
+	a64_store_kill(stoai_span_at(seg, at),
+		stoai_span_word(STOAI_SPAN_FREE, word, first));
+	shape_end(seg);
+	stoai_longest_raise(seg, at + first, spans - first);
+}
+
+void
+stoai_run_append(stoa_segment *seg, uint64_t from, uint64_t to)
+{
+	for (uint64_t i = from; from && i < to; i++) /* the heap was longer */
+		if (stoai_span_load(seg, i))
+			a64_store_kill(stoai_span_at(seg, i), 0);
+	shape_tail(seg, from, to - from);
+	a64_store_kill(stoai_span_at(seg, from),
+		stoai_span_word(STOAI_SPAN_FREE, 0, to - from));
 }
 
 /* ---- joining ---- */
@@ -110,27 +198,69 @@ uint64_t
 stoai_run_join(stoa_segment *seg, uint64_t at, uint64_t end, bool mixed,
 	uint64_t *word)
 {
-	struct stoai_header *header = stoai_header(seg);
-	uint64_t first = stoai_span_load(seg, at), punched, cursor;
+	uint64_t first = stoai_span_load(seg, at), punched, next;
 	uint64_t reach = run_chain(seg, at, end, mixed, &punched);
 	uint64_t stop = stoai_freeing_in(seg, at, reach);
 
 	if (stop < reach)
 		reach = run_chain_until(seg, at, stop);
 	*word = first;
-	if (reach <= at + stoai_span_length(first))
+	next = at + stoai_span_length(first);
+	if (reach <= next)
 		return reach == at ? 0 : reach - at;
-	cursor = a64_load_relaxed(&header->cursor);
-	if (cursor > at && cursor < reach)
-		a64_store_kill(&header->cursor, at);
+	shape_begin(seg, at);
 	*word = stoai_span_word(STOAI_SPAN_FREE, punched, reach - at);
 	a64_store_kill(stoai_span_at(seg, at), *word);
+	while (next < reach) {
+		uint64_t length = stoai_span_length(stoai_span_load(seg, next));
+
+		a64_store_kill(stoai_span_at(seg, next),
+			stoai_span_word(STOAI_SPAN_BODY, 0, next - at));
+		next += length;
+	}
+	shape_tail(seg, at, reach - at);
+	shape_end(seg);
+	stoai_longest_raise(seg, at, reach - at);
 	return reach - at;
 }
 
 /* ---- finding ---- */
 
-/* Where an aligned run of that many spans fits into the free run; or UINT64_MAX. */
+/* The free run that ends where `at` begins, of the same kind if that is asked. */
+static uint64_t
+run_in_front(const stoa_segment *seg, uint64_t at, bool mixed, uint64_t kind)
+{
+	uint64_t word, back;
+
+	if (!at)
+		return NO_RUN;
+	word = stoai_span_load(seg, at - 1);
+	back = stoai_span_state(word) == STOAI_SPAN_BODY
+		       ? stoai_span_length(word) + 1
+		       : 1;
+	if (back > at)
+		return NO_RUN;
+	word = stoai_span_load(seg, at - back);
+	return stoai_span_state(word) == STOAI_SPAN_FREE &&
+			       stoai_span_length(word) == back &&
+			       (mixed || !((word ^ kind) & STOAI_SPAN_PUNCHED))
+		       ? at - back
+		       : NO_RUN;
+}
+
+/* Where the free runs begin that end with the one at `at`, and may be joined to it. */
+static uint64_t
+run_first(const stoa_segment *seg, uint64_t at, bool mixed)
+{
+	uint64_t kind = stoai_span_load(seg, at), before;
+
+	while ((before = run_in_front(seg, at, mixed, kind)) != NO_RUN &&
+		stoai_freeing_in(seg, before, at) == at)
+		at = before;
+	return at;
+}
+
+/* Where an aligned run of that many spans fits into the free run; or NO_RUN. */
 static uint64_t
 run_fit(const stoa_segment *seg, const struct run_wish *wish, uint64_t at,
 	uint64_t spans)
@@ -140,39 +270,63 @@ run_fit(const stoa_segment *seg, const struct run_wish *wish, uint64_t at,
 		(stoai_align_up(off, wish->align) - off) >> seg->span_shift;
 
 	return skip <= spans && wish->spans <= spans - skip ? at + skip
-							    : UINT64_MAX;
+							    : NO_RUN;
 }
 
-/* 0: found, in *ret; -EAGAIN; -EBADMSG. */
+/* The free run at `at`, and what it can be joined with. 0: that is it. */
 static int
-run_search(stoa_segment *seg, const struct run_wish *wish, uint64_t from,
-	uint64_t to, struct run_found *ret)
+run_try(stoa_segment *seg, struct run_wish *wish, uint64_t at, uint64_t end,
+	struct run_found *ret)
 {
-	uint64_t end = stoai_span_count(seg);
+	ret->at = run_first(seg, at, wish->mixed);
+	ret->spans = stoai_run_join(seg, ret->at, end, wish->mixed, &ret->word);
+	ret->start = run_fit(seg, wish, ret->at, ret->spans);
+	if (ret->word & STOAI_SPAN_PUNCHED) {
+		wish->punched = true;
+		if (wish->paged)
+			return -EAGAIN;
+	}
+	return ret->spans && ret->start != NO_RUN ? 0 : -EAGAIN;
+}
+
+/* Every free run that begins in the chunk. 0: found; -EAGAIN; -EBADMSG. */
+static int
+run_search_chunk(stoa_segment *seg, struct run_wish *wish, uint64_t chunk,
+	struct run_found *ret)
+{
+	uint64_t from = chunk << STOAI_CHUNK_SHIFT, end = stoai_span_count(seg);
+	uint64_t to = stoai_min(from + STOAI_CHUNK, end), longest = 0;
 
 	for (uint64_t at = from; at < to;) {
-		uint64_t word, length;
+		uint64_t word = stoai_span_load(seg, at);
+		uint64_t length = stoai_span_length(word);
 
-		STOA_VERIFY(stoai_span_head(seg, &at, &word));
-		length = stoai_span_length(word);
-		STOA_VERIFY(length && length <= end - at);
-		if (stoai_span_state(word) == STOAI_SPAN_FREE) {
-			uint64_t spans = stoai_run_join(
-				seg, at, end, wish->mixed, &ret->word);
-
-			ret->start = run_fit(seg, wish, at, spans);
-			if (spans && ret->start != UINT64_MAX &&
-				!(wish->paged &&
-					ret->word & STOAI_SPAN_PUNCHED)) {
-				ret->at = at;
-				ret->spans = spans;
-				return 0;
-			}
-			length = stoai_max(spans, length);
+		if (stoai_span_state(word) != STOAI_SPAN_FREE || !length) {
+			at += stoai_span_step(word);
+			continue;
 		}
-		at += length;
+		STOA_VERIFY(length <= end - at);
+		if (!run_try(seg, wish, at, end, ret))
+			return 0;
+		if (ret->at >= from) /* 0: not now, but nobody will say when */
+			longest = stoai_max(longest,
+				ret->spans ? ret->spans : STOAI_UNKNOWN);
+		at = stoai_max(at + length, ret->at + ret->spans);
 	}
+	stoai_longest_set(seg, chunk, longest);
 	return -EAGAIN;
+}
+
+static int
+run_search(stoa_segment *seg, struct run_wish *wish, struct run_found *ret)
+{
+	uint64_t chunk = 0;
+	int rc = -EAGAIN;
+
+	while (rc == -EAGAIN && (chunk = stoai_longest_find(seg, chunk,
+					 wish->spans)) != STOAI_NO_CHUNK)
+		rc = run_search_chunk(seg, wish, chunk++, ret);
+	return rc;
 }
 
 /*
@@ -182,24 +336,36 @@ run_search(stoa_segment *seg, const struct run_wish *wish, uint64_t from,
 static int
 run_search_all(stoa_segment *seg, struct run_wish *wish, struct run_found *ret)
 {
-	uint64_t end = stoai_span_count(seg);
-	uint64_t cursor = a64_load_relaxed(&stoai_header(seg)->cursor);
-	int rc = -EAGAIN;
+	int rc;
 
-	if (cursor >= end || (wish->spans > 1 && end <= FIRST_FIT))
-		cursor = 0;
-	for (int pass = 0; pass < 2 - wish->paged && rc == -EAGAIN; pass++) {
-		wish->mixed = pass;
-		rc = run_search(seg, wish, cursor, end, ret);
-		if (rc == -EAGAIN && cursor)
-			rc = run_search(seg, wish, 0, cursor, ret);
-		if (cursor > a64_load_relaxed(&stoai_header(seg)->cursor))
-			cursor = a64_load_relaxed(&stoai_header(seg)->cursor);
+	stoai_longest_gather(seg);
+	rc = run_search(seg, wish, ret);
+	for (int mixed = 0; mixed < 2 && rc == -EAGAIN; mixed++) {
+		if (mixed && (wish->paged || !wish->punched))
+			break;
+		wish->mixed = mixed;
+		stoai_longest_forget(seg);
+		rc = run_search(seg, wish, ret);
 	}
 	return rc;
 }
 
 /* ---- cutting ---- */
+
+/* Nobody had it before: zeros. It is noted before anybody can write there. */
+static void
+run_touch(struct stoai_seat *seat, uint64_t start, uint64_t end)
+{
+	stoa_segment *seg = seat->seg;
+	struct stoai_cache *h = seat->heap;
+	uint64_t *touched = &stoai_header(seg)->touched;
+	uint64_t from = a64_load_relaxed(touched);
+
+	h->zeros.from = stoai_span_off(seg, stoai_max(from, start));
+	h->zeros.to = stoai_span_off(seg, end);
+	if (end > from)
+		a64_store_kill(touched, end);
+}
 
 static void
 run_cut(struct stoai_seat *seat, const struct run_found *found, uint64_t spans)
@@ -209,21 +375,27 @@ run_cut(struct stoai_seat *seat, const struct run_found *found, uint64_t spans)
 	uint64_t behind = found->spans - before - spans;
 	uint64_t punched = found->word & STOAI_SPAN_PUNCHED;
 
+	run_touch(seat, start, start + spans);
+	shape_begin(seg, found->at);
 	for (uint64_t i = 1; i < spans; i++)
 		a64_store_relaxed(stoai_span_at(seg, start + i),
 			stoai_span_word(STOAI_SPAN_BODY, 0, i));
-	if (behind)
+	if (behind) {
+		shape_tail(seg, start + spans, behind);
 		a64_store_kill(stoai_span_at(seg, start + spans),
 			stoai_span_word(STOAI_SPAN_FREE, punched, behind));
+	}
 	stoai_region_claim(seat, start);
+	shape_tail(seg, found->at, before);
 	a64_store_release(stoai_span_at(seg, start),
 		stoai_span_word(STOAI_SPAN_LARGE,
 			punched | stoai_span_owned(seat->index), spans));
 	if (before)
 		a64_store_release(stoai_span_at(seg, found->at),
 			stoai_span_word(STOAI_SPAN_FREE, punched, before));
-	a64_store_kill(
-		&stoai_header(seg)->cursor, behind ? start + spans : found->at);
+	shape_end(seg);
+	if (behind)
+		stoai_longest_raise(seg, start + spans, behind);
 	stoai_cache_taken(seat->heap);
 }
 
@@ -293,9 +465,12 @@ stoai_run_find(
 bool
 stoai_run_free(stoa_segment *seg, uint64_t span, uint64_t word)
 {
-	return a64_cas_seq_cst(stoai_span_at(seg, span), &word,
-		stoai_span_word(STOAI_SPAN_FREE, word & STOAI_SPAN_PUNCHED,
-			stoai_span_length(word)));
+	if (!a64_cas_seq_cst(stoai_span_at(seg, span), &word,
+		    stoai_span_word(STOAI_SPAN_FREE, word & STOAI_SPAN_PUNCHED,
+			    stoai_span_length(word))))
+		return false;
+	stoai_longest_freed(seg, span);
+	return true;
 }
 
 /* ---- beside a run of ours ---- */
@@ -336,26 +511,21 @@ stoai_run_behind(
 	return run_take(seat, rc, &found, *spans);
 }
 
-/* The free run that ends at `head`. */
+/* The free run that ends at `head`, if it can have that many spans. */
 static int
 run_search_before(
 	stoa_segment *seg, uint64_t head, uint64_t least, struct run_found *ret)
 {
-	uint64_t cursor = a64_load_relaxed(&stoai_header(seg)->cursor);
+	uint64_t at = run_in_front(seg, head, true, 0), first;
+	int rc;
 
-	for (uint64_t at = cursor <= head ? cursor : 0; at < head;) {
-		uint64_t word, length;
-		int rc;
-
-		STOA_VERIFY(stoai_span_head(seg, &at, &word));
-		length = stoai_span_length(word);
-		STOA_VERIFY(length && length <= head - at);
-		rc = run_join_least(seg, at, head, least, ret);
-		if (rc == -EBADMSG || (!rc && ret->spans == head - at))
-			return rc;
-		at += stoai_max(length, ret->spans);
-	}
-	return -EAGAIN;
+	if (at == NO_RUN)
+		return -EAGAIN;
+	first = run_first(seg, at, false);
+	if (head - first < least)
+		first = run_first(seg, at, true);
+	rc = run_join_least(seg, first, head, least, ret);
+	return !rc && ret->spans != head - first ? -EAGAIN : rc;
 }
 
 int

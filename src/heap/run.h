@@ -20,7 +20,7 @@ int stoai_run_behind(
 	struct stoai_seat *seat, uint64_t at, uint64_t least, uint64_t *spans);
 /*
  * The same in front of a run of ours, whose head is `head`; it begins at a
- * multiple of align. Looks at every run in front of it.
+ * multiple of align.
  */
 int stoai_run_before(struct stoai_seat *seat, uint64_t head, uint64_t least,
 	uint64_t align, uint64_t *spans);
@@ -33,6 +33,12 @@ bool stoai_run_free(stoa_segment *seg, uint64_t span, uint64_t word);
  */
 uint64_t stoai_run_join(stoa_segment *seg, uint64_t at, uint64_t end,
 	bool mixed, uint64_t *word);
+
+/* Under the heap lock: a free run becomes two, the first of `first` spans. */
+void
+stoai_run_part(stoa_segment *seg, uint64_t at, uint64_t spans, uint64_t first);
+/* Behind the heap's end, where nobody looks: a free run. 0: a new heap. */
+void stoai_run_append(stoa_segment *seg, uint64_t from, uint64_t to);
 
 /* May the heap sleep for it? Yes: it is a leaf, nobody waits while he holds it. */
 int stoai_heap_lock(struct stoai_seat *seat);

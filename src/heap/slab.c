@@ -37,6 +37,7 @@
  * words: who sees the bit sees the name, or the log is done.
  */
 #include "heap/slab.h"
+#include "heap/longest.h"
 
 void
 stoai_slab_make(struct stoai_seat *seat, uint64_t span, uint32_t class_index)
@@ -186,7 +187,8 @@ stoai_slab_release(stoa_segment *seg, uint64_t span, uint32_t class_index)
 			return false;
 	stoai_span_open(seg, span);
 	/* the meta is somebody else's from here on */
-	a64_store_release(stoai_span_at(seg, span),
+	a64_exchange_seq_cst(stoai_span_at(seg, span),
 		stoai_span_word(STOAI_SPAN_FREE, 0, 1));
+	stoai_longest_freed(seg, span);
 	return true;
 }

@@ -99,8 +99,9 @@ stoai_span_room(const stoa_segment *seg)
 }
 
 /*
- * How many spans lie from one run's head to the next one's, for who looks without
- * the lock and does not mind to miss what changes meanwhile: at least one.
+ * How many spans lie from one run's head to the next one's: at least one. The next
+ * one may have been merged into the first meanwhile; then its word is BODY, and the
+ * step from there is one. Without the lock what changes meanwhile may be missed.
  */
 static inline uint64_t
 stoai_span_step(uint64_t word)
@@ -111,22 +112,6 @@ stoai_span_step(uint64_t word)
 				 stoai_span_state(word) == STOAI_SPAN_LARGE)
 		       ? length
 		       : 1;
-}
-
-/* resize.c: the same, where the word at *at was seen to be BODY. */
-bool stoai_span_lead(const stoa_segment *seg, uint64_t *at, uint64_t *word);
-
-/*
- * Under the heap lock: the run that holds span *at, which was a head when its
- * number was read. Merging LARGE runs takes no lock, so it may be the inside of
- * one by now. *word: the head's. False: damaged.
- */
-static inline bool
-stoai_span_head(const stoa_segment *seg, uint64_t *at, uint64_t *word)
-{
-	*word = stoai_span_load(seg, *at);
-	return stoai_likely(stoai_span_state(*word) != STOAI_SPAN_BODY) ||
-	       stoai_span_lead(seg, at, word);
 }
 
 /* Before it may be somebody else's: see annotate.h. */

@@ -150,9 +150,9 @@ runs_zero(stoa_segment *seg, uint64_t *from)
 	for (uint64_t at = 0; at < count; at += spans) {
 		uint64_t begin, n;
 
-		STOA_VERIFY(stoai_span_head(seg, &at, &word));
-		spans = stoai_span_length(word);
-		STOA_VERIFY(spans && spans <= count - at);
+		word = stoai_span_load(seg, at);
+		spans = stoai_span_step(word);
+		STOA_VERIFY(spans <= count - at);
 		if (stoai_span_state(word) != STOAI_SPAN_FREE ||
 			at + spans <= *from)
 			continue;

@@ -24,7 +24,7 @@
 #define STOAI_BYTE_ORDER UINT32_C(0x01020304)
 
 enum {
-	STOAI_LAYOUT_VERSION = 2,
+	STOAI_LAYOUT_VERSION = 3,
 	STOAI_HEADER_SIZE = 1024,
 	STOAI_STATIC_SIZE = 256,
 	STOAI_NAME_SIZE = 448,
@@ -95,10 +95,11 @@ struct stoai_header {
 	                        grows, before the first use of one. 0: not known */
 	uint32_t pad2;
 	uint64_t contention; /* 0, or the table of sync/contention.c */
-	uint8_t pad3[16];
 	/* heap: who may write is said in heap/format.h */
+	uint64_t freed;     /* hint: where runs were freed (heap/longest.h) */
+	uint64_t touched;   /* spans from here on were never anybody's: zeros */
 	uint64_t committed; /* end of the memory that the heap may touch */
-	uint64_t cursor;    /* hint: the span where the next search begins */
+	uint64_t shaping;   /* free run whose inside is being written + 1 */
 	stoa_mutex heap_lock;
 	/* what nobody but people reads, here and below: heap/account.c */
 	uint32_t refused[6];   /* allocations, by stoa_segment_limit - 1 */

@@ -181,7 +181,10 @@ stoai_tx_alloc(stoa_tx *tx, uint64_t size, uint64_t align)
 {
 	void *p = stoai_tx_alloc_dirty(tx, size, align);
 
-	return p ? memset(p, 0, size) : NULL;
+	if (!p || stoai_own(tx))
+		return p ? memset(p, 0, size) : NULL;
+	stoai_heap_clear(tx->seat, stoai_off(tx->seg, p), size);
+	return p;
 }
 
 bool

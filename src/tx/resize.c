@@ -263,16 +263,22 @@ struct asked {
 };
 
 static void
+asked_clear(const struct asked *a, uint64_t off, uint64_t end)
+{
+	if (!(a->how & STOA_WISH_ZERO) || off >= end)
+		return;
+	if (stoai_own(a->tx))
+		memset(stoai_at(a->tx->seg, off), 0, end - off);
+	else
+		stoai_heap_clear(a->tx->seat, off, end - off);
+}
+
+static void
 asked_kept(struct asked *a, uint64_t off, uint64_t usable)
 {
-	stoa_segment *seg = a->tx->seg;
-
-	if (a->how & STOA_WISH_ZERO && off < a->off)
-		memset(stoai_at(seg, off), 0, a->off - off);
-	if (a->how & STOA_WISH_ZERO && off + usable > a->off + a->usable)
-		memset(stoai_at(seg, a->off + a->usable), 0,
-			off + usable - a->off - a->usable);
-	a->wish->p = stoai_at(seg, off);
+	asked_clear(a, off, a->off);
+	asked_clear(a, a->off + a->usable, off + usable);
+	a->wish->p = stoai_at(a->tx->seg, off);
 	a->wish->usable = usable;
 	a->wish->kept = true;
 }
@@ -325,8 +331,7 @@ asked_new(struct asked *a, uint64_t size)
 	a->wish->p = stoai_at(tx->seg, off);
 	a->wish->usable = usable;
 	a->wish->kept = false;
-	if (a->how & STOA_WISH_ZERO)
-		memset(stoai_at(tx->seg, off), 0, usable);
+	asked_clear(a, off, off + usable);
 	return 0;
 }
 

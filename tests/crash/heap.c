@@ -9,6 +9,7 @@
 #include <semaphore.h>
 #include <unistd.h>
 #include "data.h"
+#include "heap/span.h"
 
 /* ---- another thread ---- */
 
@@ -205,6 +206,50 @@ no_strings(stoa_tx *tx, const data *d)
 	no_string(tx, d);
 }
 
+/* Longer than any of what long_strings leaves behind. */
+static void
+longer_string(stoa_tx *tx, const data *d)
+{
+	char text[16000];
+
+	memset(text, 'x', sizeof text - 1);
+	text[sizeof text - 1] = 0;
+	stoa_str_set(tx, &d->text, text);
+}
+
+static int
+setup_gaps(stoa_segment *seg, void *user)
+{
+	int rc = data_setup(seg, user);
+
+	if (rc)
+		return rc;
+	STOA_TX(tx, seg, stoa_segment_lock(seg));
+	no_strings(tx, ((struct test *)user)->d);
+	return stoa_tx_commit(tx);
+}
+
+/* Somebody died when he had joined two free runs, and the second's head was left. */
+static int
+setup_half_joined(stoa_segment *seg, void *user)
+{
+	uint64_t count = stoai_span_count(seg), word, next;
+	int rc = setup_gaps(seg, user);
+
+	for (uint64_t at = 0; !rc && at < count; at += stoai_span_step(word)) {
+		word = stoai_span_load(seg, at);
+		next = at + stoai_span_step(word);
+		if (next >= count || stoai_span_state(word) ||
+			stoai_span_state(stoai_span_load(seg, next)))
+			continue;
+		stoai_header(seg)->shaping = at + 1;
+		*stoai_span_at(seg, at) +=
+			stoai_span_length(stoai_span_load(seg, next));
+		return 0;
+	}
+	return rc ? rc : -ENOENT;
+}
+
 static int
 string_undone(stoa_segment *seg, void *user)
 {
@@ -250,6 +295,10 @@ static const struct crash_case cases[] = {
 		no_strings),
 	HEAP("large blocks of another's, freed", setup_others_strings, NULL,
 		NULL, no_strings, 0),
+	HEAP("large block, joined", setup_gaps, NULL, long_strings,
+		longer_string, 0),
+	HEAP("large block, where one died in a join", setup_half_joined, NULL,
+		long_strings, longer_string, 0),
 	CASE_OP("large block, undone", "stoa_str_set", NULL, string_undone),
 	CASE("no memory left", "vec_resize", NULL, too_much),
 };

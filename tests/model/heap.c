@@ -252,8 +252,8 @@ make_run(unsigned n, uint64_t spans)
 }
 
 /*
- * Behind the block at place 0 one span is free, and then comes another block: who
- * takes that span leaves the cursor on it, and merges it away.
+ * Behind the block at place 0 one span is free, and then comes another block: one
+ * takes that span and merges it away while others look at the table.
  */
 static void
 begin_run(void)

@@ -167,30 +167,16 @@ stoa_model_mistake(transients-kept heap "" heap/recover.c
 	[[			a64_store_kill(&bits[w].alloc, alloc & pub);]]
 	[[			;]])
 
-stoa_model_mistake(walk-trips-over-a-merge heap "longer in place" heap/run.c
-	[[		STOA_VERIFY(stoai_span_head(seg, &at, &word));
-		length = stoai_span_length(word);
-		STOA_VERIFY(length && length <= end - at);
-]] [[		word = stoai_span_load(seg, at);
-		length = stoai_span_length(word);
-		STOA_VERIFY(stoai_span_state(word) != STOAI_SPAN_BODY);
-]])
-stoa_model_mistake(walk-looks-once heap "longer in place, undone" heap/resize.c
-	[[	for (int i = 0; i < LEAD_TRIES; i++) {]]
-	[[	for (int i = 0; i < 1; i++) {]])
 stoa_model_mistake(merge-head-last heap "longer in place" heap/resize.c
-	[[	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M3 */
-	/* pairs with: stoai_span_head, load of the word */
-	a64_store_release(stoai_span_at(seg, span + n), /* M4 */
+	[[	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M2 */
+	/* pairs with: stoai_span_load of who looks for runs */
+	a64_store_release(stoai_span_at(seg, span + n), /* M3 */
 		stoai_span_word(STOAI_SPAN_BODY, 0, n));
-]] [[	a64_store_release(stoai_span_at(seg, span + n), /* M4 */
+]] [[	a64_store_release(stoai_span_at(seg, span + n), /* M3 */
 		stoai_span_word(STOAI_SPAN_BODY, 0, n));
-	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M3 */
+	STOA_VERIFY(head_change(seg, span, word, n + k)); /* M2 */
 ]])
 
-stoa_model_mistake(merge-leaves-cursor heap "longer in place" heap/resize.c
-	[[	if (a64_load_relaxed(cursor) == span + n) /* M2 */]]
-	[[	if (0) /* M2 */]])
 stoa_model_mistake(split-head-first heap "shorter in place" heap/resize.c
 	[[	a64_store_release(stoai_span_at(seg, span + n), /* S1 */
 		stoai_span_word(STOAI_SPAN_LARGE,

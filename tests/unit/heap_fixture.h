@@ -211,7 +211,6 @@ heap_is_whole(struct heap_fixture *f)
 {
 	uint64_t count = stoai_span_count(&f->seg), word;
 
-	stoai_header(&f->seg)->cursor = 0;
 	return stoai_span_state(table_of(f)[0]) == STOAI_SPAN_FREE &&
 	       stoai_run_join(&f->seg, 0, count, true, &word) == count;
 }

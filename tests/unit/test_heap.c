@@ -93,7 +93,9 @@ alloc_publish_free(void **state)
 	assert_int_equal(off, f->seg.heap_off);
 	assert_int_equal(table_of(f)[0], slab_word);
 	assert_int_equal(table_of(f)[1], free_word(63));
-	assert_int_equal(stoai_header(&f->seg)->cursor, 1);
+	assert_int_equal(table_of(f)[63], body_word(62));
+	assert_int_equal(stoai_header(&f->seg)->shaping, 0);
+	assert_int_equal(stoai_header(&f->seg)->touched, 1);
 	assert_int_equal(seat->slot->regions, 1);
 	assert_int_equal(stoai_meta_at(&f->seg, 0)->owner,
 		UINT64_C(1) << 32 | seat->word);
@@ -187,8 +189,8 @@ last_is_forgotten(void **state)
 	assert_int_equal(small, stoai_span_off(&f->seg, span));
 	assert_int_equal(stoai_heap_free(seat, small), 0);
 	stoai_heap_relax(seat);
-	while (run != small) /* next fit: round the heap, if need be */
-		run = fixture_alloc(f, 0, UINT64_C(1) << f->seg.span_shift);
+	run = fixture_alloc(f, 0, UINT64_C(1) << f->seg.span_shift);
+	assert_int_equal(run, small);
 	stoai_heap_publish(seat, run);
 	word = stoai_span_load(&f->seg, span);
 	assert_int_equal(stoai_span_state(word), STOAI_SPAN_LARGE);
@@ -353,7 +355,7 @@ large_runs(void **state)
 	assert_int_equal(stoai_heap_free(seat, a), 0);
 	assert_int_equal(stoai_heap_free(seat, a), -EINVAL);
 	assert_int_equal(table_of(f)[0], free_word(1));
-	/* the next search begins behind, comes round, and joins */
+	/* the search joins what is free */
 	assert_int_equal(span_of(f, fixture_alloc(f, 0, 60 * 16384)), 0);
 	fill(large_word(0, 60), 60, 0);
 	assert_int_equal(table_of(f)[60], free_word(4));
@@ -376,7 +378,9 @@ aligned_run_cuts(void **state)
 	if (span > 1)
 		assert_int_equal(table_of(f)[1], free_word(span - 1));
 	assert_int_equal(table_of(f)[span + 2], free_word(64 - span - 2));
-	assert_int_equal(stoai_header(&f->seg)->cursor, span + 2);
+	assert_int_equal(table_of(f)[63], body_word(64 - span - 3));
+	if (span > 2)
+		assert_int_equal(table_of(f)[span - 1], body_word(span - 2));
 }
 
 /* A cutter that was killed before it shortened the head. */
@@ -389,31 +393,66 @@ cut_left_half(void **state)
 	table_of(f)[11] = body_word(1);
 	table_of(f)[12] = free_word(52);
 	table_of(f)[10] = large_word(0, 2);
+	stoai_header(&f->seg)->shaping = 1;
 	fixture_check(f, __LINE__);
 	assert_int_equal(
 		stoai_heap_usable(&f->seg, stoai_span_off(&f->seg, 10)),
 		2 * 16384);
 	fixture_recover(f, 0);
 	assert_int_equal(table_of(f)[10], free_word(2));
+	/* before anybody looks for a run, the inside is one again */
+	assert_int_equal(stoai_heap_lock(fixture_as(f, 1)), 0);
+	assert_int_equal(stoai_header(&f->seg)->shaping, 0);
+	fill(free_word(64), 1, 0);
+	for (uint64_t i = 1; i < 64; i++)
+		assert_int_equal(
+			stoai_span_state(table_of(f)[i]), STOAI_SPAN_BODY);
+	assert_int_equal(table_of(f)[63], body_word(63));
+	stoai_heap_unlock(&f->seat[1]);
 	assert_int_equal(span_of(f, fixture_alloc(f, 1, 64 * 16384)), 0);
 	fill(large_word(1, 64), 64, 0);
 }
 
+/* What stands there does not lead the mending out of the heap. */
 static void
-join_moves_cursor(void **state)
+shaping_may_be_damaged(void **state)
 {
-	uint64_t a = fixture_alloc(f, 0, 16384), b = fixture_alloc(f, 0, 16384);
-	uint64_t word;
+	static const uint64_t spans[] = {
+		1, 2, 64, 65, UINT64_C(1) << 43, UINT64_MAX};
 
 	(void)state;
 	(void)fixture_alloc(f, 0, 16384);
-	assert_int_equal(stoai_heap_free(fixture_as(f, 0), a), 0);
-	assert_int_equal(stoai_heap_free(fixture_as(f, 0), b), 0);
-	stoai_header(&f->seg)->cursor = 1;
-	assert_int_equal(stoai_run_join(&f->seg, 0, 64, false, &word), 2);
-	assert_int_equal(word, free_word(2));
-	assert_int_equal(table_of(f)[0], free_word(2));
-	assert_int_equal(stoai_header(&f->seg)->cursor, 0);
+	for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+		stoai_header(&f->seg)->shaping = spans[i];
+		assert_int_equal(stoai_heap_lock(fixture_as(f, 1)), 0);
+		assert_int_equal(stoai_header(&f->seg)->shaping, 0);
+		stoai_heap_unlock(&f->seat[1]);
+		fixture_check(f, __LINE__);
+	}
+	fill(large_word(0, 1), 1, 0);
+	assert_int_equal(table_of(f)[1], free_word(63));
+}
+
+/* The later heads are inside now, and the last word leads to the first. */
+static void
+join_leaves_one_head(void **state)
+{
+	uint64_t off[3], word;
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		off[i] = fixture_alloc(f, 0, 2 * 16384);
+	(void)fixture_alloc(f, 0, 16384);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stoai_heap_free(fixture_as(f, 0), off[i]), 0);
+	assert_int_equal(stoai_run_join(&f->seg, 0, 64, false, &word), 6);
+	assert_int_equal(word, free_word(6));
+	assert_int_equal(table_of(f)[0], free_word(6));
+	for (uint64_t i = 1; i < 6; i++)
+		assert_int_equal(
+			stoai_span_state(table_of(f)[i]), STOAI_SPAN_BODY);
+	assert_int_equal(table_of(f)[5], body_word(5));
+	assert_int_equal(stoai_header(&f->seg)->shaping, 0);
 }
 
 static void
@@ -428,7 +467,6 @@ join_barrier_holds(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(stoai_heap_free(&f->seat[0], off[i]), 0);
 	f->seat[3].slot->freeing = off[2];
-	stoai_header(&f->seg)->cursor = 0;
 	assert_int_equal(stoai_run_join(&f->seg, 0, 64, false, &word), 4);
 	assert_int_equal(table_of(f)[0], free_word(4));
 	assert_int_equal(table_of(f)[4], free_word(2));
@@ -550,7 +588,6 @@ adoption_is_exclusive(void **state)
 	fixture_as(f, 1);
 	assert_int_equal(stoai_heap_free(&f->seat[1], a), 0);
 	stoai_heap_relax(&f->seat[1]);
-	stoai_header(&f->seg)->cursor = 0;
 	assert_int_equal(span_of(f, fixture_alloc(f, 3, 64)), 0);
 	fixture_recover(f, 3);
 	assert_true(stoai_slab_is_abandoned(stoai_meta_at(&f->seg, 0)->owner));
@@ -705,8 +742,9 @@ check_table(void **state)
 	BREAK64(&t[4], t[4] | STOAI_SPAN_PUNCHED, "heap I9:");
 	BREAK64(&t[7], t[7] | STOAI_SPAN_PUBLISHED, "heap I9:");
 	BREAK64(&f->seat[0].slot->regions, 0, "heap I7:");
-	BREAK64(&stoai_header(&f->seg)->cursor, 2, "heap I10:");
-	BREAK64(&stoai_header(&f->seg)->cursor, 64, "heap I10:");
+	BREAK64(&t[9], free_word(1), "heap I10:");
+	BREAK64(&t[63], slab_word, "heap I10:");
+	BREAK64(&t[8], large_word(0, 2), "heap I10:");
 	BREAK64(&stoai_header(&f->seg)->committed, f->seg.heap_off, "heap I8:");
 	BREAK64(&stoai_header(&f->seg)->committed, f->seg.size + 16384,
 		"heap I8:");
@@ -764,8 +802,8 @@ damaged_metas(void **state)
 	stoai_meta_at(&f->seg, 0)->class_index = 5;
 	table_of(f)[1] = free_word(70);
 	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -EBADMSG);
-	table_of(f)[1] = body_word(9);
-	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -EBADMSG);
+	table_of(f)[1] = body_word(9); /* no head is no memory */
+	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -ENOSPC);
 	assert_int_equal(stoai_heap_usable(&f->seg, a + 16384), 0);
 	table_of(f)[1] = large_word(0, 70);
 	assert_int_equal(stoai_heap_usable(&f->seg, a + 16384), 0);
@@ -795,7 +833,8 @@ main(void)
 		MIB_TEST(large_runs),
 		MIB_TEST(aligned_run_cuts),
 		MIB_TEST(cut_left_half),
-		MIB_TEST(join_moves_cursor),
+		MIB_TEST(join_leaves_one_head),
+		MIB_TEST(shaping_may_be_damaged),
 		MIB_TEST(join_barrier_holds),
 		MIB_TEST(logged_own),
 		MIB_TEST(logged_for_the_dead),

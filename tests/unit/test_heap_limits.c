@@ -185,7 +185,6 @@ trim_shortens(void **state)
 
 	(void)state;
 	(void)fixture_alloc(f, 0, 600 * KIB);
-	stoai_header(&f->seg)->cursor = 54;
 	assert_int_equal(stoai_heap_trim(seat), 10 * 16384);
 	assert_int_equal(stoai_span_count(&f->seg), 54);
 	fixture_check(f, __LINE__);
@@ -197,6 +196,29 @@ trim_shortens(void **state)
 	assert_int_equal(stoai_heap_free(seat, a), 0);
 	assert_true(stoai_heap_trim(seat) > 0);
 	assert_int_equal(stoai_span_count(&f->seg), 54);
+	fixture_check(f, __LINE__);
+}
+
+/* Shorter twice, and longer at once: what began there in a former life does not. */
+static void
+trim_twice_and_grow(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, 256 * KIB), off;
+	uint64_t b = fixture_alloc(f, 0, 256 * KIB);
+
+	(void)state;
+	assert_true(stoai_heap_trim(seat) > 0);
+	assert_int_equal(stoai_span_count(&f->seg), 32);
+	assert_int_equal(stoai_heap_free(seat, b), 0);
+	assert_true(stoai_heap_trim(seat) > 0);
+	assert_int_equal(stoai_span_count(&f->seg), 16);
+	assert_int_equal(table_of(f)[32] & STOAI_SPAN_LENGTH, 32);
+	assert_int_equal(stoai_heap_grow(seat, 600 * KIB), 0);
+	fixture_check(f, __LINE__);
+	assert_int_equal(stoai_heap_alloc(seat, 600 * KIB, 16, &off), 0);
+	assert_int_equal(span_of(f, off), 16);
+	assert_int_equal(stoai_heap_free(seat, a), 0);
 	fixture_check(f, __LINE__);
 }
 
@@ -513,6 +535,7 @@ main(void)
 		FILE_TEST(system_is_full),
 		FILE_TEST(trims),
 		FILE_TEST(trim_shortens),
+		FILE_TEST(trim_twice_and_grow),
 		FILE_TEST(not_punched_under_readers),
 		FILE_TEST(marked_before_punched),
 		FILE_TEST(punched_and_full),

@@ -594,33 +594,6 @@ nothing_of_the_record_is_believed(void **state)
 	assert_int_equal(stoai_heap_split(pool, 0, off + SPAN, 1, 2), -EBADMSG);
 }
 
-/* Who has read the number of a head that merged meanwhile is led to the other. */
-static void
-walks_survive_a_merge(void **state)
-{
-	const uint8_t *p = kept(0, 2 * SPAN, 0), *q = kept(1, 2 * SPAN, 0);
-	uint64_t span = stoai_span_of(pool, stoai_off(pool, p));
-	uint64_t at = span + 2, word;
-
-	(void)state;
-	assert_ptr_equal(q, p + 2 * SPAN);
-	stoai_header(pool)->cursor = at;
-	assert_int_equal(stoai_heap_merge(pool, stoai_off(pool, p), 2, 2), 0);
-	assert_int_equal(stoai_header(pool)->cursor, span);
-	assert_true(stoai_span_head(pool, &at, &word));
-	assert_int_equal(at, span);
-	assert_int_equal(stoai_span_length(word), 4);
-	stoai_header(pool)->cursor = span + 2; /* as it was read before */
-	(void)kept(2, SPAN, 0); /* one span: looked for from the cursor */
-	at = span + 3;
-	*stoai_span_at(pool, at) = stoai_span_word(STOAI_SPAN_BODY, 0, 1);
-	assert_false(stoai_span_head(pool, &at, &word));
-	*stoai_span_at(pool, span + 3) = stoai_span_word(STOAI_SPAN_BODY, 0, 3);
-	assert_int_equal(stoai_heap_split(pool, stoai_seat_of(pool)->index,
-				 stoai_off(pool, p), 2, 2),
-		0);
-}
-
 /* I2 is demanded of what nobody resizes. */
 static void
 torn_insides_are_found(void **state)
@@ -893,7 +866,6 @@ main(void)
 		TEST(checked_mode_knows_what_is_new),
 		TEST(undo_from_every_step),
 		TEST(nothing_of_the_record_is_believed),
-		TEST(walks_survive_a_merge),
 		TEST(torn_insides_are_found),
 		TEST(no_slot_is_behind_the_last),
 		TEST(references_as_text),
