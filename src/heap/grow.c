@@ -312,7 +312,7 @@ trim_some(stoa_segment *seg)
 		word = stoai_span_load(seg, at);
 		spans = stoai_span_step(word);
 		STOA_VERIFY(spans <= count - at);
-		if (stoai_span_state(word) != STOAI_SPAN_FREE)
+		if (!stoai_span_free(word))
 			continue;
 		joined = stoai_run_join(seg, at, count, false, &word);
 		if (joined && !(word & STOAI_SPAN_PUNCHED))

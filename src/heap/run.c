@@ -92,8 +92,7 @@ shape_mend(stoa_segment *seg, uint64_t at)
 	if (at < end) {
 		word = stoai_span_load(seg, at);
 		length = stoai_span_length(word);
-		if (stoai_span_state(word) == STOAI_SPAN_FREE &&
-			length <= end - at) {
+		if (stoai_span_free(word) && length <= end - at) {
 			for (uint64_t i = 1; i < length; i++)
 				if (stoai_span_state(stoai_span_load(
 					    seg, at + i)) != STOAI_SPAN_BODY)
@@ -171,8 +170,7 @@ run_chain(const stoa_segment *seg, uint64_t at, uint64_t end, bool mixed,
 		uint64_t word = stoai_span_load(seg, reach);
 		uint64_t length = stoai_span_length(word);
 
-		if (stoai_span_state(word) != STOAI_SPAN_FREE || !length ||
-			length > end - reach ||
+		if (!stoai_span_free(word) || length > end - reach ||
 			(!mixed && (word ^ first) & STOAI_SPAN_PUNCHED))
 			break;
 		*punched |= word & STOAI_SPAN_PUNCHED;
@@ -212,7 +210,7 @@ stoai_run_join(stoa_segment *seg, uint64_t at, uint64_t end, bool mixed,
 	*word = stoai_span_word(STOAI_SPAN_FREE, punched, reach - at);
 	a64_store_kill(stoai_span_at(seg, at), *word);
 	while (next < reach) {
-		uint64_t length = stoai_span_length(stoai_span_load(seg, next));
+		uint64_t length = stoai_span_step(stoai_span_load(seg, next));
 
 		a64_store_kill(stoai_span_at(seg, next),
 			stoai_span_word(STOAI_SPAN_BODY, 0, next - at));
@@ -301,7 +299,7 @@ run_search_chunk(stoa_segment *seg, struct run_wish *wish, uint64_t chunk,
 		uint64_t word = stoai_span_load(seg, at);
 		uint64_t length = stoai_span_length(word);
 
-		if (stoai_span_state(word) != STOAI_SPAN_FREE || !length) {
+		if (!stoai_span_free(word)) {
 			at += stoai_span_step(word);
 			continue;
 		}
@@ -361,7 +359,8 @@ run_touch(struct stoai_seat *seat, uint64_t start, uint64_t end)
 	uint64_t *touched = &stoai_header(seg)->touched;
 	uint64_t from = a64_load_relaxed(touched);
 
-	h->zeros.from = stoai_span_off(seg, stoai_max(from, start));
+	h->zeros.from =
+		stoai_span_off(seg, stoai_min(stoai_max(from, start), end));
 	h->zeros.to = stoai_span_off(seg, end);
 	if (end > from)
 		a64_store_kill(touched, end);
@@ -485,9 +484,9 @@ run_join_least(stoa_segment *seg, uint64_t at, uint64_t end, uint64_t least,
 
 	ret->at = at;
 	ret->spans = 0;
-	if (stoai_span_state(word) != STOAI_SPAN_FREE)
+	if (!stoai_span_free(word))
 		return -EAGAIN;
-	STOA_VERIFY(length && length <= end - at);
+	STOA_VERIFY(length <= end - at);
 	for (int mixed = 0; mixed < 2 && ret->spans < least; mixed++)
 		ret->spans = stoai_run_join(seg, at, end, mixed, &ret->word);
 	return ret->spans < least ? -EAGAIN : 0;

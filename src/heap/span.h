@@ -31,6 +31,14 @@ stoai_span_length(uint64_t word)
 	return word & STOAI_SPAN_LENGTH;
 }
 
+/* A free run begins there? Inside of one a word may be 0. */
+static inline bool
+stoai_span_free(uint64_t word)
+{
+	return stoai_span_state(word) == STOAI_SPAN_FREE &&
+	       stoai_span_length(word);
+}
+
 /* The slot that took a LARGE run, or UINT32_MAX. */
 static inline uint32_t
 stoai_span_owner(uint64_t word)

@@ -153,8 +153,7 @@ runs_zero(stoa_segment *seg, uint64_t *from)
 		word = stoai_span_load(seg, at);
 		spans = stoai_span_step(word);
 		STOA_VERIFY(spans <= count - at);
-		if (stoai_span_state(word) != STOAI_SPAN_FREE ||
-			at + spans <= *from)
+		if (!stoai_span_free(word) || at + spans <= *from)
 			continue;
 		if (word & STOAI_SPAN_PUNCHED) {
 			edges_zero(seg, at, spans);
