@@ -40,20 +40,25 @@ str_damaged(const stoa_tx *rd, const stoa_str *s, const char *what)
 static bool
 str_decode(const stoa_tx *rd, const stoa_str *s, struct stoai_string *ret)
 {
-	uint64_t tag;
+	/* in registers: two words that were stored one by one and are read again as
+	 * one wait for the stores, 5 ns */
+	uint64_t first = a64_load_relaxed(&s->word_[0]);
+	uint64_t second = a64_load_relaxed(&s->word_[1]);
+	uint64_t third = a64_load_relaxed(&s->word_[2]);
+	uint64_t tag = third >> 56;
 
-	for (unsigned i = 0; i < 3; i++)
-		ret->word[i] = a64_load_relaxed(&s->word_[i]);
-	tag = ret->word[2] >> 56;
+	ret->word[0] = first;
+	ret->word[1] = second;
+	ret->word[2] = third;
 	ret->block = ret->capacity = 0;
 	ret->size = tag;
 	if (tag <= STOA_STR_INLINE_)
 		return true;
 	if (tag != STOA_STR_HEAP_)
 		return str_damaged(rd, s, "S3: neither inline nor in a block");
-	ret->block = ret->word[0];
-	ret->size = ret->word[1];
-	ret->capacity = ret->word[2] & STOAI_STR_CAPACITY;
+	ret->block = first;
+	ret->size = second;
+	ret->capacity = third & STOAI_STR_CAPACITY;
 	if (!ret->block || ret->size >= ret->capacity ||
 		ret->capacity > STOAI_BYTES_MAX)
 		return str_damaged(
@@ -169,7 +174,10 @@ str_store(stoa_tx *tx, const stoa_str *s, const struct stoai_string *old,
 
 	if (stoai_tx_save(tx, s, sizeof *s) &&
 		(keeps || stoai_tx_free(tx, old->block)))
-		memcpy(stoai_mutable(s), word, sizeof *s);
+		for (unsigned i = 0; i < 3; i++) /* see str_decode */
+			a64_store_relaxed(
+				&((stoa_str *)stoai_mutable(s))->word_[i],
+				word[i]);
 }
 
 /* Overwrite the text in its block, which has room for it. */
