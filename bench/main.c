@@ -32,6 +32,7 @@ main(int argc, char **argv)
 		tx_family,
 		heap_family,
 		many_family,
+		classes_family,
 		handover_family,
 		size_family,
 		churn_family,

@@ -20,8 +20,15 @@ ours_done(int rc)
 bool
 ours_open(uint64_t size)
 {
+	return ours_open_with(size, NULL);
+}
+
+bool
+ours_open_with(uint64_t size, const stoa_heap_class *heap)
+{
 	return ours_done(stoa_segment_open(NULL, STOA_CREATE,
-		       STOA_SEGMENT_OPTIONS(.size = size), &ours_segment)) &&
+		       STOA_SEGMENT_OPTIONS(.size = size, .heap = heap),
+		       &ours_segment)) &&
 	       ours_done(stoa_object_open(
 		       ours_segment, "cell", cell, &ours_cell));
 }

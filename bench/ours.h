@@ -26,6 +26,7 @@ extern __thread struct stoai_seat *ours_seat; /* of a started worker */
 
 bool ours_done(int rc);        /* tells of a failure */
 bool ours_open(uint64_t size); /* heap of `size` bytes, its pages there */
+bool ours_open_with(uint64_t size, const stoa_heap_class *heap);
 bool ours_start(const struct measure_row *row, int role); /* attach */
 void ours_stop(const struct measure_row *row, int role);  /* detach */
 void ours_close(void);

@@ -12,6 +12,7 @@
 
 extern const struct measure_family lock_family, locks_family, tx_family,
 	heap_family, handover_family, size_family, names_family, hashmap_family,
-	sequence_family, attach_family, death_family, many_family, churn_family;
+	sequence_family, attach_family, death_family, many_family, churn_family,
+	classes_family;
 
 #endif
