@@ -59,9 +59,6 @@ struct stoai_cache {
 	uint64_t key; /* block's offset ^ key: the mark of a cached block */
 	/* the block that was handed out last, until it is published; off 0: none */
 	struct stoai_cached last;
-	struct {
-		uint64_t from, to;
-	} zeros; /* of the run that was cut last: what nobody ever had */
 	uint32_t span_shift, meta_stride;
 	uint32_t in_mask;    /* bytes of a span, less one */
 	uint32_t word;       /* my lock word: owner of my slabs */
@@ -69,6 +66,9 @@ struct stoai_cache {
 	uint32_t class_count;
 	uint32_t relaxed; /* no slab is ours, none was taken since */
 	uint64_t walked;  /* spans, when this thread last walked over all */
+	struct {
+		uint64_t from, to;
+	} zeros; /* of the run that was cut last: what nobody ever had */
 	uint8_t lut
 		[STOAI_LUT]; /* class by size; not small: one that is unused */
 	struct stoai_class classes[STOAI_CLASSES];

@@ -195,6 +195,34 @@ stoai_heap_publish_slow(struct stoai_seat *seat, uint64_t off)
 			block.word | STOAI_SPAN_PUBLISHED);
 }
 
+void
+stoai_heap_publish_many(
+	struct stoai_seat *seat, size_t n, const struct stoai_cached *block)
+{
+	struct stoai_cache *h = seat->heap;
+	struct stoai_bits *bits = NULL;
+	uint64_t pub = 0;
+
+	h->last.off = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct stoai_bits *its = stoai_place_bits(h, block[i].place);
+
+		if (!block[i].place) { /* a run; a place is behind a meta's head */
+			stoai_heap_publish_slow(seat, block[i].off);
+			continue;
+		}
+		if (its != bits) {
+			if (bits)
+				a64_store_kill(&bits->pub, pub);
+			bits = its;
+			pub = a64_load_relaxed(&bits->pub);
+		}
+		pub |= stoai_place_bit(block[i].place);
+	}
+	if (bits)
+		a64_store_kill(&bits->pub, pub);
+}
+
 static void
 slab_unpublish(
 	stoa_segment *seg, uint32_t slot, const struct stoai_block *block)

@@ -79,6 +79,22 @@ stoai_heap_publish(struct stoai_seat *seat, uint64_t off)
 }
 
 /*
+ * The block that this thread was handed out last, for stoai_heap_publish_many, before
+ * another one is.
+ */
+static inline struct stoai_cached
+stoai_heap_last(const struct stoai_seat *seat, uint64_t off)
+{
+	const struct stoai_cache *h = seat->heap;
+
+	return off == h->last.off ? h->last : (struct stoai_cached){off, 0};
+}
+
+/* The same for many, in any order: one store for neighbours in a word of bits. */
+void stoai_heap_publish_many(
+	struct stoai_seat *seat, size_t n, const struct stoai_cached *block);
+
+/*
  * A published block of anybody's, or a transient one of this thread's. Not
  * undone: see FREE in the log. -EINVAL: nothing of the kind begins there; freed
  * already; another thread's transient.

@@ -5,8 +5,9 @@
  *
  * Made and freed as every block is, by ALLOC and FREE records (change.c). Many at
  * once are taken in batches: the blocks are the thread's own until all records of
- * a batch count, by one store; then they are published one by one. A death before
- * the store leaves transients, one behind it a log that names them all.
+ * a batch count, by one store; then they are published, those side by side by one
+ * store. A death before the first leaves transients, one behind it a log that names
+ * them all.
  */
 #include <stdlib.h>
 #include "heap/heap.h"
@@ -63,6 +64,7 @@ batch_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 	uint64_t align, void **ret)
 {
 	struct stoai_seat *seat = tx->seat;
+	struct stoai_cached block[BATCH];
 	uint64_t off[BATCH];
 	size_t made = 0;
 	int rc = 0;
@@ -70,16 +72,20 @@ batch_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 	while (made < n && !rc) {
 		rc = stoai_heap_alloc(
 			seat, sizes ? sizes[made] : size, align, &off[made]);
-		made += !rc;
+		if (!rc) {
+			block[made] = stoai_heap_last(seat, off[made]);
+			made++;
+		}
 	}
 	if (!rc)
 		rc = stoai_lane_append_blocks(seat, n, off);
+	if (!rc)
+		stoai_heap_publish_many(seat, n, block);
 	for (size_t i = 0; i < made; i++) {
 		if (rc) {
 			(void)stoai_heap_free(seat, off[i]);
 			continue;
 		}
-		stoai_heap_publish(seat, off[i]);
 		ret[i] = stoai_at(tx->seg, off[i]);
 		if (stoai_profiled(tx->seg))
 			stoai_profile_alloc(
