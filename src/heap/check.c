@@ -123,7 +123,10 @@ large_check(stoa_segment *seg, uint64_t span, uint64_t word)
 	return 0;
 }
 
-/* While it is cut or joined, or its maker died then, anything may stand inside. */
+/*
+ * While it is cut or joined, or if its maker died then, anything may stand inside;
+ * and it may be another run by the time that we look there.
+ */
 static int
 free_check(stoa_segment *seg, uint64_t span, uint64_t word)
 {
@@ -137,7 +140,8 @@ free_check(stoa_segment *seg, uint64_t span, uint64_t word)
 
 		if (inside && stoai_span_state(inside) != STOAI_SPAN_BODY &&
 			a64_load_acquire(&stoai_header(seg)->shaping) !=
-				span + 1)
+				span + 1 &&
+			stoai_span_load(seg, span) == word)
 			return broken(10, span + i, "a head in a free run");
 	}
 	return 0;

@@ -66,6 +66,10 @@ static void
 commit(stoa_segment *seg, uint64_t from, uint64_t to)
 {
 	stoai_run_append(seg, from, to);
+	/* only the first part of a buffer was made zero */
+	if (from && seg->caller_memory &&
+		a64_load_relaxed(&stoai_header(seg)->touched) < to)
+		a64_store_kill(&stoai_header(seg)->touched, to);
 	a64_store_release(
 		&stoai_header(seg)->committed, stoai_span_off(seg, to));
 	a64_store_relaxed(&seg->committed, stoai_span_off(seg, to));

@@ -102,7 +102,7 @@ uint64_t
 stoai_longest_find(stoa_segment *seg, uint64_t chunk, uint64_t length)
 {
 	uint64_t count = chunk_count(seg);
-	unsigned top = stoai_log2(count) + 1;
+	unsigned top = stoai_log2(count | 1) + 1; /* 0: damaged */
 	unsigned level = chunk ? stoai_ctz64(chunk) : top;
 
 	while (chunk < count) {

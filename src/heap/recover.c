@@ -55,7 +55,7 @@ int
 stoai_heap_recover(stoa_segment *seg, uint32_t slot)
 {
 	uint64_t regions = a64_load_relaxed(&stoai_slot_at(seg, slot)->regions);
-	uint64_t count = stoai_span_count(seg);
+	uint64_t count = stoai_span_count_all(seg);
 	int rc = 0;
 
 	for (; regions && !rc; regions &= regions - 1) {

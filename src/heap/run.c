@@ -87,7 +87,7 @@ shape_tail(stoa_segment *seg, uint64_t at, uint64_t spans)
 static void
 shape_mend(stoa_segment *seg, uint64_t at)
 {
-	uint64_t end = stoai_span_count(seg), word, length;
+	uint64_t end = stoai_span_count_all(seg), word, length;
 
 	if (at < end) {
 		word = stoai_span_load(seg, at);
@@ -306,9 +306,11 @@ run_search_chunk(stoa_segment *seg, struct run_wish *wish, uint64_t chunk,
 		STOA_VERIFY(length <= end - at);
 		if (!run_try(seg, wish, at, end, ret))
 			return 0;
-		if (ret->at >= from) /* 0: not now, but nobody will say when */
-			longest = stoai_max(longest,
-				ret->spans ? ret->spans : STOAI_UNKNOWN);
+		if (ret->at + ret->spans <=
+			at) /* nobody will say when it may be */
+			longest = STOAI_UNKNOWN;
+		else if (ret->at >= from)
+			longest = stoai_max(longest, ret->spans);
 		at = stoai_max(at + length, ret->at + ret->spans);
 	}
 	stoai_longest_set(seg, chunk, longest);

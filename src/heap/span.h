@@ -91,6 +91,20 @@ stoai_span_count(stoa_segment *seg)
 				   : (end - seg->heap_off) >> seg->span_shift;
 }
 
+/*
+ * Also those that lie in a buffer behind what this process knows of it: their words
+ * and metas lie in front, and are its own to mend, not their bytes.
+ */
+static inline uint64_t
+stoai_span_count_all(stoa_segment *seg)
+{
+	uint64_t end = a64_load_acquire(&stoai_header(seg)->committed);
+
+	return seg->caller_memory && end >= seg->heap_off && end <= seg->size
+		       ? (end - seg->heap_off) >> seg->span_shift
+		       : stoai_span_count(seg);
+}
+
 /* Spans that it may ever have. */
 static inline uint64_t
 stoai_span_limit(const stoa_segment *seg)

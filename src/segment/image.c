@@ -15,7 +15,8 @@
  * in a transaction all the time, asleep or stopped, may at most have stored again
  * to what is in its log already, and settling undoes that. A lock that somebody
  * holds is therefore no reason to wait, only one who comes and goes is, and after a
- * second of those the answer is -EAGAIN.
+ * second of those the answer is -EAGAIN. The heap's lock alone is held over many
+ * changes that no log has, while it is trimmed: then the span table is looked at too.
  *
  * Readers come and go unseen: locks held shared are not looked at.
  */
@@ -77,6 +78,28 @@ look_lane(const struct stoai_image *from, const struct stoai_header *h,
 	return rc;
 }
 
+/* Whoever cuts, joins and trims has one lock all the time: what has he changed? */
+static int
+look_table(const struct stoai_image *from, const struct stoai_header *now,
+	uint64_t *sum)
+{
+	uint64_t word[512], at = now->table_off, left;
+	int rc = 0;
+
+	if (now->committed < now->heap_off || now->committed > now->reserve)
+		return 0; /* the caller says so */
+	left = ((now->committed - now->heap_off) >> now->span_shift) *
+	       sizeof *word;
+	*sum = stoai_hash(&now->shaping, sizeof now->shaping, *sum);
+	for (uint64_t piece; left && !rc; left -= piece, at += piece) {
+		piece = stoai_min(left, sizeof word);
+		rc = fetch(from, word, piece, at);
+		if (!rc)
+			*sum = stoai_hash(word, piece, *sum);
+	}
+	return rc;
+}
+
 /* One look: a sum over what everybody says of himself, and the heap's end. */
 static int
 look(const struct stoai_image *from, const struct stoai_header *h,
@@ -95,7 +118,7 @@ look(const struct stoai_image *from, const struct stoai_header *h,
 	for (uint32_t i = 0; i < h->slot_count && !rc; i++)
 		if (slots[i].paged)
 			rc = look_lane(from, h, i, sum);
-	return rc;
+	return !rc && now.heap_lock.word_ ? look_table(from, &now, sum) : rc;
 }
 
 static int

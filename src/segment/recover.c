@@ -127,6 +127,8 @@ stoai_recover_owned(stoa_segment *seg, uint32_t index)
 	}
 	stoai_kill_fence();
 	a64_store_kill(&slot->waiting, 0);
+	/* its log is empty: no free is made again, so what it names may be used */
+	a64_store_kill(&slot->freeing, 0);
 	a64_store_kill(&slot->regions, 0);
 	a32_store_kill(&slot->step, 0);
 	a32_store_release(&slot->generation,

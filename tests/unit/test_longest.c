@@ -302,6 +302,48 @@ cleared(void **state)
 		assert_int_equal(p[i], 0);
 }
 
+/* A program's buffer may hold anything behind what was its heap. */
+static void
+buffers_were_not_zero(void **state)
+{
+	struct stoai_seat *seat = fixture_as(f, 0);
+	uint64_t a = fixture_alloc(f, 0, (uint64_t)SPANS * SPAN), b;
+	uint8_t *p;
+
+	(void)state;
+	f->seg.caller_memory = true;
+	assert_int_equal(stoai_heap_grow(seat, 20 * SPAN), 0);
+	b = fixture_alloc(f, 0, 20 * SPAN);
+	assert_true(b > a);
+	p = stoai_at(&f->seg, b);
+	p[0] = p[20 * SPAN - 1] = 1;
+	stoai_heap_clear(seat, b, 20 * SPAN);
+	assert_int_equal(p[0] + p[20 * SPAN - 1], 0);
+	f->seg.caller_memory = false;
+}
+
+/* Who knows a buffer as shorter mends what lies behind that, too. */
+static void
+mended_behind_what_one_sees(void **state)
+{
+	uint64_t room = f->seg.room, *table = table_of(f);
+
+	(void)state;
+	table[SPANS - 10] = free_word(10); /* a join that did not end */
+	stoai_header(&f->seg)->shaping = 1;
+	f->seg.caller_memory = true;
+	f->seg.room = stoai_span_off(&f->seg, 100);
+	f->seg.committed = 0; /* ask again */
+	assert_int_equal(stoai_span_count(&f->seg), 100);
+	assert_int_equal(stoai_heap_lock(fixture_as(f, 0)), 0);
+	stoai_heap_unlock(&f->seat[0]);
+	f->seg.room = room;
+	f->seg.committed = 0;
+	f->seg.caller_memory = false;
+	assert_int_equal(stoai_span_count(&f->seg), SPANS);
+	fixture_check(f, __LINE__);
+}
+
 #define TEST_OF(t) cmocka_unit_test_setup_teardown(t, open_it, close_it)
 
 int
@@ -317,6 +359,8 @@ main(void)
 		TEST_OF(beside_a_slow_search),
 		TEST_OF(hidden_is_found),
 		TEST_OF(cleared),
+		TEST_OF(buffers_were_not_zero),
+		TEST_OF(mended_behind_what_one_sees),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -690,6 +690,29 @@ memory_of_the_dead_is_found(void **state)
 	all_is_well();
 }
 
+/* It died after its last free was counted: nothing is freed again. */
+static void
+the_dead_name_nothing(void **state)
+{
+	uint32_t dead = 0;
+
+	(void)state;
+	(void)victim(owns_all);
+	for (uint32_t i = 0; i < stoai_slots_used(seg); i++) {
+		struct stoai_slot *slot = stoai_slot_at(seg, i);
+
+		if (slot->state != STOAI_SLOT_LIVE ||
+			i == stoai_seat_of(seg)->index)
+			continue;
+		slot->freeing = stoai_span_off(seg, 1);
+		dead = i;
+	}
+	assert_int_equal(stoa_segment_recover(seg), 1);
+	assert_int_equal(stoai_slot_at(seg, dead)->state, STOAI_SLOT_FREE);
+	assert_int_equal(stoai_slot_at(seg, dead)->freeing, 0);
+	all_is_well();
+}
+
 #define ALL(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -713,6 +736,7 @@ main(void)
 		ALL(raw_signal_of_the_dead_is_made),
 		ALL(slots_of_the_dead_are_taken),
 		ALL(memory_of_the_dead_is_found),
+		ALL(the_dead_name_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include "heap/run.h"
+#include "os/os.h"
 #include "segment/format.h"
 #include "segment_fixture.h"
 #include "stoa/stoa.h"
@@ -490,6 +492,51 @@ buffer_through_a_pipe(void **state)
 	free(buffer);
 }
 
+static stoa_segment *trimmed;
+static unsigned reads, change_at;
+
+/* Who trims joins two free runs, all the time under one lock. */
+static int
+joins_at_a_read(enum stoai_os_call call)
+{
+	if (call == STOAI_OS_PREAD && ++reads == change_at) {
+		uint64_t last = stoai_span_count(trimmed) - 1;
+
+		a64_store_relaxed(stoai_span_at(trimmed, last),
+			stoai_span_load(trimmed, last) ^ 1);
+	}
+	return 0;
+}
+
+static void
+not_copied_amid_a_trim(void **state)
+{
+	stoa_segment *seg = NULL, *mine = NULL;
+	struct stoai_seat *seat;
+	unsigned quiet;
+
+	(void)state;
+	assert_int_equal(stoa_segment_open("t", STOA_CREATE, NULL, &seg), 0);
+	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
+	assert_int_equal(stoai_heap_lock(seat), 0);
+	trimmed = seg;
+	stoai_os_fault = joins_at_a_read;
+	reads = change_at = 0;
+	assert_int_equal(stoa_segment_open("t", STOA_PRIVATE, NULL, &mine), 0);
+	mine = stoa_segment_close(mine);
+	quiet = reads;
+	/* just before the second look reads the table */
+	change_at = quiet;
+	reads = 0;
+	assert_int_equal(stoa_segment_open("t", STOA_PRIVATE, NULL, &mine), 0);
+	mine = stoa_segment_close(mine);
+	assert_true(reads > quiet + 3); /* so it was copied again */
+	stoai_os_fault = NULL;
+	stoai_heap_unlock(seat);
+	stoa_segment_close(seg);
+	assert_int_equal(stoa_segment_unlink("t", 0, NULL), 0);
+}
+
 /* Made with a limit beyond its size: opened again with more, it has more. */
 static void
 buffer_grows_in_place(void **state)
@@ -592,6 +639,7 @@ main(void)
 		cmocka_unit_test(buffer_by_memcpy),
 		cmocka_unit_test(small_buffer_by_memcpy),
 		cmocka_unit_test(buffer_through_a_pipe),
+		cmocka_unit_test(not_copied_amid_a_trim),
 		cmocka_unit_test(buffer_grows_in_place),
 		cmocka_unit_test(local_grows),
 	};
