@@ -306,8 +306,8 @@ run_search_chunk(stoa_segment *seg, struct run_wish *wish, uint64_t chunk,
 		STOA_VERIFY(length <= end - at);
 		if (!run_try(seg, wish, at, end, ret))
 			return 0;
-		if (ret->at + ret->spans <=
-			at) /* nobody will say when it may be */
+		/* barred: nobody will say when it may be taken */
+		if (ret->at + ret->spans <= at)
 			longest = STOAI_UNKNOWN;
 		else if (ret->at >= from)
 			longest = stoai_max(longest, ret->spans);
@@ -338,6 +338,7 @@ run_search_all(stoa_segment *seg, struct run_wish *wish, struct run_found *ret)
 {
 	int rc;
 
+	wish->mixed = false; /* it may be the second time */
 	stoai_longest_gather(seg);
 	rc = run_search(seg, wish, ret);
 	for (int mixed = 0; mixed < 2 && rc == -EAGAIN; mixed++) {

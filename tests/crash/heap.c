@@ -87,14 +87,21 @@ free_many(stoa_tx *tx, const data *d)
 	}
 }
 
+/* size: with its NUL; a span is 4096 */
+static void
+string_of(stoa_tx *tx, const data *d, char letter, size_t size)
+{
+	char text[16000];
+
+	memset(text, letter, size - 1);
+	text[size - 1] = 0;
+	stoa_str_set(tx, &d->text, text);
+}
+
 static void
 long_string(stoa_tx *tx, const data *d)
 {
-	char text[5000]; /* two spans */
-
-	memset(text, 'y', sizeof text - 1);
-	text[sizeof text - 1] = 0;
-	stoa_str_set(tx, &d->text, text);
+	string_of(tx, d, 'y', 5000);
 }
 
 static void
@@ -210,11 +217,7 @@ no_strings(stoa_tx *tx, const data *d)
 static void
 longer_string(stoa_tx *tx, const data *d)
 {
-	char text[16000];
-
-	memset(text, 'x', sizeof text - 1);
-	text[sizeof text - 1] = 0;
-	stoa_str_set(tx, &d->text, text);
+	string_of(tx, d, 'x', 16000);
 }
 
 static int
