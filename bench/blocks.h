@@ -48,13 +48,13 @@ struct heap {
 INLINE uint64_t
 ours_alloc(size_t size)
 {
-	uint64_t off;
+	struct stoai_cached block;
 
-	if (stoai_heap_alloc(ours_seat, size, 16, &off))
+	if (stoai_heap_alloc(ours_seat, size, 16, &block))
 		return 0;
-	*(uint64_t *)(void *)(ours_segment->base + off) = size;
-	stoai_heap_publish(ours_seat, off);
-	return off;
+	*(uint64_t *)(void *)(ours_segment->base + block.off) = size;
+	stoai_heap_publish(ours_seat, block);
+	return block.off;
 }
 
 INLINE bool

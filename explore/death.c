@@ -96,15 +96,14 @@ poison_slab(stoa_segment *seg, uint64_t span)
 			   span * seg->meta_stride;
 	const struct stoai_meta *m = (const void *)meta;
 	const struct stoai_bits *bits = (const void *)(m + 1);
-	uint32_t words = (m->blocks + 63) / 64;
-	const uint64_t *remote = (const void *)(bits + words);
+	uint32_t blocks = (1u << seg->span_shift) / m->size;
 	char *at = stoai_at(seg, seg->heap_off + (span << seg->span_shift));
 
-	for (uint32_t i = 0; i < m->blocks; i++) {
+	for (uint32_t i = 0; i < blocks; i++) {
 		uint64_t bit = UINT64_C(1) << (i % 64);
 
-		if (!(bits[i / 64].alloc & bits[i / 64].pub & ~remote[i / 64] &
-			    bit))
+		if (!(bits[i / 64].alloc & bits[i / 64].pub &
+			    ~bits[i / 64].remote & bit))
 			memset(at + (uint64_t)i * m->size, GARBAGE, m->size);
 	}
 }

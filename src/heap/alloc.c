@@ -74,9 +74,6 @@ stoai_heap_seat_begin(struct stoai_seat *seat)
 	h->in_mask = (1u << seg->span_shift) - 1;
 	h->meta_stride = seg->meta_stride;
 	h->word = seat->word;
-	h->remote_off = (uint32_t)(sizeof(struct stoai_meta) +
-				   stoai_meta_words(seg->span_shift) *
-					   sizeof(struct stoai_bits));
 	h->class_count = stoai_class_count(seg->span_shift);
 	for (uint32_t i = 0; i < h->class_count; i++)
 		stack = class_begin(h, i, stack);
@@ -111,10 +108,8 @@ class_take(struct stoai_seat *seat, struct stoai_class *c)
 		uint32_t w = stoai_ctz64(c->avail);
 		struct stoai_bits *bits = stoai_meta_bits(meta) + w;
 		uint64_t alloc = a64_load_relaxed(&bits->alloc);
-		uint64_t free =
-			~(alloc | a64_load_relaxed(
-					  stoai_meta_remote(seg, meta) + w)) &
-			stoai_valid_bits(c->blocks, w);
+		uint64_t free = ~(alloc | a64_load_relaxed(&bits->remote)) &
+				stoai_valid_bits(c->blocks, w);
 		uint64_t take = lowest_bits(free, c->take);
 
 		if (take == free)
@@ -249,7 +244,8 @@ class_refill(struct stoai_seat *seat, struct stoai_class *c)
 
 /* A block of the cache, or of the current slab. */
 static bool
-class_pop(struct stoai_seat *seat, struct stoai_class *c, uint64_t *ret)
+class_pop(struct stoai_seat *seat, struct stoai_class *c,
+	struct stoai_cached *ret)
 {
 	if (stoai_class_pop(seat->heap, c, ret))
 		return true;
@@ -259,8 +255,8 @@ class_pop(struct stoai_seat *seat, struct stoai_class *c, uint64_t *ret)
 /* ---- any size ---- */
 
 static int
-alloc_small(
-	struct stoai_seat *seat, uint32_t index, uint64_t align, uint64_t *ret)
+alloc_small(struct stoai_seat *seat, uint32_t index, uint64_t align,
+	struct stoai_cached *ret)
 {
 	struct stoai_cache *h = seat->heap;
 	struct stoai_class *c = &h->classes[index];
@@ -284,8 +280,8 @@ alloc_small(
 }
 
 static int
-alloc_large(
-	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret)
+alloc_large(struct stoai_seat *seat, uint64_t size, uint64_t align,
+	struct stoai_cached *ret)
 {
 	stoa_segment *seg = seat->seg;
 	uint64_t span;
@@ -296,7 +292,7 @@ alloc_large(
 	size = stoai_align_up(size, UINT64_C(1) << seg->span_shift);
 	rc = stoai_supply(seat, size >> seg->span_shift, align, &span);
 	if (!rc)
-		*ret = stoai_span_off(seg, span);
+		*ret = (struct stoai_cached){stoai_span_off(seg, span), 0};
 	return rc;
 }
 
@@ -328,8 +324,8 @@ stoai_heap_align_check(const stoa_segment *seg, uint64_t align)
 }
 
 int
-stoai_heap_alloc_slow(
-	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret)
+stoai_heap_alloc_slow(struct stoai_seat *seat, uint64_t size, uint64_t align,
+	struct stoai_cached *ret)
 {
 	struct stoai_cache *h = seat->heap;
 	uint32_t index;

@@ -22,7 +22,6 @@ slab_block_find(stoa_segment *seg, uint64_t off, struct stoai_block *ret)
 		return false;
 	ret->off = start + index * ret->size;
 	ret->bits = stoai_meta_bits(meta) + (index >> 6);
-	ret->remote = stoai_meta_remote(seg, meta) + (index >> 6);
 	ret->bit = UINT64_C(1) << (index & 63);
 	return true;
 }
@@ -68,7 +67,7 @@ stoai_block_allocated(const struct stoai_block *block)
 	if (stoai_span_state(block->word) == STOAI_SPAN_LARGE)
 		return true;
 	return a64_load_acquire(&block->bits->alloc) &
-	       ~a64_load_relaxed(block->remote) & block->bit;
+	       ~a64_load_relaxed(&block->bits->remote) & block->bit;
 }
 
 /* Most are of the calling thread's own slabs, which its cache knows better. */
@@ -81,7 +80,7 @@ stoai_heap_usable(stoa_segment *seg, uint64_t off)
 
 	if (seat && stoai_own_find(seat->heap, off, &own) &&
 		a64_load_relaxed(&own.bits->alloc) &
-			~a64_load_relaxed(own.remote) & own.bit)
+			~a64_load_relaxed(&own.bits->remote) & own.bit)
 		return own.class->size;
 	if (!stoai_block_find(seg, off, &block) ||
 		!stoai_lent_block(seg, off, &block))

@@ -9,7 +9,6 @@ struct stoai_block {
 	uint64_t span;           /* slab, or head of the run */
 	uint64_t word;           /* its table word: SLAB or LARGE */
 	struct stoai_bits *bits; /* SLAB: from here on */
-	uint64_t *remote;
 	uint64_t bit;
 	uint32_t class_index;
 };

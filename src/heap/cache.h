@@ -30,9 +30,9 @@ enum {
 #define STOAI_NO_SPAN UINT32_MAX
 
 /*
- * A block that is cached, and where its bit is: bytes from metas to its word of
- * bits, times 64, and the bit's number. So neither publishing nor spilling looks
- * for it again.
+ * A block, and where its bit is: bytes from metas to its word of bits, times 64, and
+ * the bit's number. So neither publishing nor spilling looks for it again. Place 0: a
+ * run of spans, or somewhere.
  */
 struct stoai_cached {
 	uint64_t off, place;
@@ -57,12 +57,9 @@ struct stoai_cache {
 	uint64_t heap_off;
 	uint64_t heap_size; /* bytes of heap, as last seen */
 	uint64_t key; /* block's offset ^ key: the mark of a cached block */
-	/* the block that was handed out last, until it is published; off 0: none */
-	struct stoai_cached last;
 	uint32_t span_shift, meta_stride;
-	uint32_t in_mask;    /* bytes of a span, less one */
-	uint32_t word;       /* my lock word: owner of my slabs */
-	uint32_t remote_off; /* of remote[] in a meta */
+	uint32_t in_mask; /* bytes of a span, less one */
+	uint32_t word;    /* my lock word: owner of my slabs */
 	uint32_t class_count;
 	uint32_t relaxed; /* no slab is ours, none was taken since */
 	uint64_t walked;  /* spans, when this thread last walked over all */
@@ -86,7 +83,6 @@ enum {
 struct stoai_own {
 	struct stoai_class *class;
 	struct stoai_bits *bits;
-	uint64_t *remote;
 	uint64_t bit;
 };
 
@@ -116,8 +112,6 @@ stoai_own_find(struct stoai_cache *h, uint64_t off, struct stoai_own *ret)
 	index = product >> 32;
 	ret->bit = UINT64_C(1) << (index & 63);
 	ret->bits = (struct stoai_bits *)(meta + 1) + (index >> 6);
-	ret->remote = (uint64_t *)(void *)((char *)meta + h->remote_off) +
-		      (index >> 6);
 	/* the fraction: less than that of one byte if no byte is left over */
 	return stoai_likely((uint32_t)product < ret->class->reciprocal);
 }
@@ -166,7 +160,8 @@ stoai_own_start(struct stoai_cache *h, uint64_t off)
 	start = off - in + index * class->size;
 	return stoai_own_find(h, start, &own) &&
 			       a64_load_relaxed(&own.bits->alloc) &
-				       ~a64_load_relaxed(own.remote) & own.bit
+				       ~a64_load_relaxed(&own.bits->remote) &
+				       own.bit
 		       ? start
 		       : 0;
 }
@@ -201,40 +196,26 @@ stoai_mark_is_set(const struct stoai_cache *h, uint64_t off)
 
 /* A block that is cached; its mark goes. False: there is none. */
 static inline bool
-stoai_class_pop(struct stoai_cache *h, struct stoai_class *c, uint64_t *ret)
+stoai_class_pop(
+	struct stoai_cache *h, struct stoai_class *c, struct stoai_cached *ret)
 {
-	struct stoai_cached block;
-
 	if (stoai_likely(c->top != c->bottom)) {
 		/* word by word, as they were stored: both at once would wait */
 		c->top--;
-		block.off = a64_load_relaxed(&c->top->off);
-		block.place = a64_load_relaxed(&c->top->place);
+		ret->off = a64_load_relaxed(&c->top->off);
+		ret->place = a64_load_relaxed(&c->top->place);
 	} else if (stoai_likely(c->fresh)) {
 		uint32_t i = stoai_ctz64(c->fresh);
 
-		block.off = c->fresh_from.off + (uint64_t)i * c->size;
-		block.place = c->fresh_from.place + i;
+		ret->off = c->fresh_from.off + (uint64_t)i * c->size;
+		ret->place = c->fresh_from.place + i;
 		c->fresh &= c->fresh - 1;
 	} else {
 		return false;
 	}
-	stoai_annotate_open(stoai_mark_at(h, block.off), c->size);
-	a64_store_relaxed(stoai_mark_at(h, block.off), 0);
-	a64_store_relaxed(&h->last.off, block.off);
-	a64_store_relaxed(&h->last.place, block.place);
-	*ret = block.off;
+	stoai_annotate_open(stoai_mark_at(h, ret->off), c->size);
+	a64_store_relaxed(stoai_mark_at(h, ret->off), 0);
 	return true;
-}
-
-/*
- * A run was taken: the block that was handed out last may have been freed, and its
- * slab with it, and the run be where that was.
- */
-static inline void
-stoai_cache_taken(struct stoai_cache *h)
-{
-	h->last.off = 0;
 }
 
 /* The thread's own block, unpublished, is cached. There is room for it. */

@@ -46,7 +46,7 @@ bits_check(stoa_segment *seg, uint64_t span, uint32_t w, uint64_t valid,
 {
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
-	uint64_t remote = a64_load_relaxed(stoai_meta_remote(seg, meta) + w);
+	uint64_t remote = a64_load_relaxed(&bits->remote);
 	/* published is set later and cleared earlier */
 	uint64_t pub = a64_load_acquire(&bits->pub);
 	uint64_t alloc = a64_load_acquire(&bits->alloc);
@@ -87,9 +87,8 @@ slab_check(stoa_segment *seg, uint64_t span)
 	if (class_index == STOAI_CLASSES)
 		return broken(3, span, "a class that there is not");
 	blocks = stoai_span_blocks(seg, class_index);
-	if (a32_load_relaxed(&meta->size) != stoai_class_size(class_index) ||
-		a32_load_relaxed(&meta->blocks) != blocks)
-		return broken(3, span, "size and blocks are not its class's");
+	if (a32_load_relaxed(&meta->size) != stoai_class_size(class_index))
+		return broken(3, span, "the size is not its class's");
 	for (uint32_t w = 0; w < stoai_meta_words(seg->span_shift) && !rc; w++)
 		rc = bits_check(seg, span, w,
 			64 * w < blocks ? stoai_valid_bits(blocks, w) : 0,

@@ -64,8 +64,9 @@ enum {
 enum {
 	STOAI_BLOCK_MIN = 16,
 	STOAI_ALIGN_MAX = 2 << 20,
-	STOAI_SPAN_SHIFT_MIN = 8, /* 256 bytes */
-	STOAI_SPAN_SHIFT_MAX = 16 /* 64 KiB: 64 words of 64 blocks */
+	STOAI_SPAN_SHIFT_MIN = 8,  /* 256 bytes */
+	STOAI_SPAN_SHIFT_MAX = 16, /* 64 KiB: 64 words of 64 blocks */
+	STOAI_META_ALIGN = 64
 };
 
 /* What the map of a lent run says of 16 bytes; 32 of these a word. */
@@ -80,28 +81,33 @@ enum {
 		24 /* bytes of a block: its begin and end are two grains */
 };
 
-/* One word of 64 blocks: allocated, published; side by side on one line. */
-struct stoai_bits {
-	uint64_t alloc, pub; /* stored by the slab's owner alone */
-};
-
+/*
+ * A meta begins a line: struct stoai_meta, struct stoai_bits bits[words], struct
+ * stoai_chunk. Who frees a block needs the head and one word of bits: with 128 blocks
+ * or fewer they lie on the same line.
+ */
 struct stoai_meta {
 	uint64_t owner; /* lock word of the owning slot | slab sequence << 32;
 	                         low half 0: abandoned; claimed by one CAS */
 	uint32_t class_index; /* of its blocks; the rest follows from it */
-	uint32_t size;        /* of a block; this and the next for people */
-	uint32_t blocks;      /* in the span */
-	uint32_t pad0;
-	/* heap/longest.h, of this span's chunk, whatever the span is */
-	uint64_t longest, longest_above;
-	uint64_t freed; /* of 64 chunks: which of them have runs freed since */
-	uint64_t pad[2];
-	/* struct stoai_bits bits[words]; then uint64_t remote[words], which any
-	 * thread ORs: blocks freed by others, until the owner harvests */
+	uint32_t size;        /* of a block; for people */
 };
 
-STOA_STATIC_ASSERT(sizeof(struct stoai_meta) == 64, "");
+/* A bit for each of 64 blocks. */
+struct stoai_bits {
+	uint64_t alloc, pub; /* stored by the slab's owner alone */
+	uint64_t remote;     /* any thread ORs: freed by others, until the owner
+	                        harvests */
+};
+
+/* heap/longest.h, of this span's chunk, whatever the span is */
+struct stoai_chunk {
+	uint64_t longest, longest_above;
+	uint64_t freed; /* of 64 chunks: which of them have runs freed since */
+};
+
+STOA_STATIC_ASSERT(sizeof(struct stoai_meta) == 16, "");
 STOA_STATIC_ASSERT(offsetof(struct stoai_meta, class_index) == 8, "");
-STOA_STATIC_ASSERT(sizeof(struct stoai_bits) == 16, "");
+STOA_STATIC_ASSERT(sizeof(struct stoai_bits) == 24, "");
 
 #endif

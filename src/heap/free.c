@@ -81,7 +81,7 @@ own_free(const struct free_wish *wish, const struct stoai_block *block)
 
 	if (!(a64_load_relaxed(&block->bits->alloc) & block->bit))
 		return wish->again ? 0 : free_refused(wish, freed_already);
-	if (!wish->again && a64_load_relaxed(block->remote) & block->bit)
+	if (!wish->again && a64_load_relaxed(&block->bits->remote) & block->bit)
 		return free_refused(wish, freed_already);
 	if (pub & block->bit)
 		a64_store_kill(&block->bits->pub, pub & ~block->bit);
@@ -103,7 +103,7 @@ remote_free(const struct free_wish *wish, const struct stoai_block *block)
 		return free_refused(
 			wish, "another thread has it unpublished, or freed it");
 	/* pairs with: stoai_slab_harvest, load of the remote words */
-	old = a64_fetch_or_seq_cst(block->remote, block->bit);
+	old = a64_fetch_or_seq_cst(&block->bits->remote, block->bit);
 	return old & block->bit && !wish->again
 		       ? free_refused(wish, freed_already)
 		       : 0;
@@ -203,11 +203,10 @@ stoai_heap_publish_many(
 	struct stoai_bits *bits = NULL;
 	uint64_t pub = 0;
 
-	h->last.off = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct stoai_bits *its = stoai_place_bits(h, block[i].place);
 
-		if (!block[i].place) { /* a run; a place is behind a meta's head */
+		if (!block[i].place) {
 			stoai_heap_publish_slow(seat, block[i].off);
 			continue;
 		}

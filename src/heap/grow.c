@@ -234,9 +234,12 @@ stoai_heap_meta_stride(uint32_t span_shift)
 	if (span_shift < STOAI_SPAN_SHIFT_MIN ||
 		span_shift > STOAI_SPAN_SHIFT_MAX)
 		return 0;
-	return (uint32_t)sizeof(struct stoai_meta) +
-	       stoai_meta_words(span_shift) *
-		       (uint32_t)(sizeof(struct stoai_bits) + sizeof(uint64_t));
+	return (uint32_t)stoai_align_up(
+		sizeof(struct stoai_meta) +
+			stoai_meta_words(span_shift) *
+				sizeof(struct stoai_bits) +
+			sizeof(struct stoai_chunk),
+		STOAI_META_ALIGN);
 }
 
 int

@@ -28,21 +28,24 @@ int stoai_heap_format(stoa_segment *seg, uint64_t size);
 
 /* -EINVAL with a text: no power of two up to STOAI_ALIGN_MAX. */
 int stoai_heap_align_check(const stoa_segment *seg, uint64_t align);
-int stoai_heap_alloc_slow(
-	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret);
+int stoai_heap_alloc_slow(struct stoai_seat *seat, uint64_t size,
+	uint64_t align, struct stoai_cached *ret);
 int stoai_heap_free_slow(struct stoai_seat *seat, uint64_t off);
 void stoai_heap_publish_slow(struct stoai_seat *seat, uint64_t off);
 
 /*
  * A transient block of at least `size` bytes (0 counts as 1), aligned to
- * `align` (a power of two up to 2 MiB). 0; -ENOSPC with a text that says which
+ * `align` (a power of two up to 2 MiB); *ret is what publishing wants. 0; -ENOSPC with a text that says which
  * limit was hit; -EINVAL (align); -EBADMSG; or what stoai_lock returns.
  */
 static inline int
-stoai_heap_alloc(
-	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret)
+stoai_heap_alloc(struct stoai_seat *seat, uint64_t size, uint64_t align,
+	struct stoai_cached *ret)
 {
 	struct stoai_cache *h = seat->heap;
+	struct stoai_cached
+		block; /* not *ret, which may then be two registers */
+	int rc;
 
 	if (stoai_likely(size - 1 < (uint64_t)STOAI_LUT * STOAI_BLOCK_MIN &&
 			 align - 1 < STOAI_BLOCK_MIN)) {
@@ -51,7 +54,10 @@ stoai_heap_alloc(
 		if (stoai_likely(stoai_class_pop(h, c, ret)))
 			return 0;
 	}
-	return stoai_heap_alloc_slow(seat, size, align, ret);
+	rc = stoai_heap_alloc_slow(seat, size, align, &block);
+	if (!rc)
+		*ret = block;
+	return rc;
 }
 
 /*
@@ -61,33 +67,22 @@ stoai_heap_alloc(
  */
 void stoai_heap_clear(struct stoai_seat *seat, uint64_t off, uint64_t size);
 
-/* Of this thread's own transient block: shared data owns it now. One store. */
+/*
+ * Of this thread's own transient block, as it was allocated: shared data owns it now.
+ * One store. A block whose place is not known has 0 there.
+ */
 static inline void
-stoai_heap_publish(struct stoai_seat *seat, uint64_t off)
+stoai_heap_publish(struct stoai_seat *seat, struct stoai_cached block)
 {
-	struct stoai_cache *h = seat->heap;
 	struct stoai_bits *bits;
 
-	if (stoai_unlikely(off != h->last.off)) {
-		stoai_heap_publish_slow(seat, off);
+	if (stoai_unlikely(!block.place)) {
+		stoai_heap_publish_slow(seat, block.off);
 		return;
 	}
-	h->last.off = 0;
-	bits = stoai_place_bits(h, h->last.place);
+	bits = stoai_place_bits(seat->heap, block.place);
 	a64_store_kill(&bits->pub,
-		a64_load_relaxed(&bits->pub) | stoai_place_bit(h->last.place));
-}
-
-/*
- * The block that this thread was handed out last, for stoai_heap_publish_many, before
- * another one is.
- */
-static inline struct stoai_cached
-stoai_heap_last(const struct stoai_seat *seat, uint64_t off)
-{
-	const struct stoai_cache *h = seat->heap;
-
-	return off == h->last.off ? h->last : (struct stoai_cached){off, 0};
+		a64_load_relaxed(&bits->pub) | stoai_place_bit(block.place));
 }
 
 /* The same for many, in any order: one store for neighbours in a word of bits. */
@@ -112,7 +107,8 @@ stoai_heap_free(struct stoai_seat *seat, uint64_t off)
 		return stoai_heap_free_slow(seat, off);
 	pub = a64_load_relaxed(&own.bits->pub);
 	if (pub & own.bit) {
-		if (stoai_unlikely(a64_load_relaxed(own.remote) & own.bit))
+		if (stoai_unlikely(
+			    a64_load_relaxed(&own.bits->remote) & own.bit))
 			return stoai_heap_free_slow(seat, off);
 		a64_store_kill(&own.bits->pub, pub & ~own.bit);
 	} else if (stoai_unlikely(stoai_maybe_cached(h, &own, off))) {

@@ -22,10 +22,11 @@ chunk_count(stoa_segment *seg)
 	return (stoai_span_count(seg) + STOAI_CHUNK - 1) >> STOAI_CHUNK_SHIFT;
 }
 
-static struct stoai_meta *
-chunk_meta(const stoa_segment *seg, uint64_t chunk)
+static struct stoai_chunk *
+chunk_numbers(const stoa_segment *seg, uint64_t chunk)
 {
-	return stoai_meta_at(seg, chunk << STOAI_CHUNK_SHIFT);
+	return stoai_meta_chunk(
+		seg, stoai_meta_at(seg, chunk << STOAI_CHUNK_SHIFT));
 }
 
 /* ---- the tree: under the lock ---- */
@@ -45,9 +46,9 @@ node_load(
 	while (level && node_chunk(chunk, level) >= count)
 		level--;
 	return a64_load_relaxed(
-		level ? &chunk_meta(seg, node_chunk(chunk, level))
+		level ? &chunk_numbers(seg, node_chunk(chunk, level))
 				 ->longest_above
-		      : &chunk_meta(seg, chunk)->longest);
+		      : &chunk_numbers(seg, chunk)->longest);
 }
 
 /* The larger of its halves'. False: that is what it says. */
@@ -55,7 +56,7 @@ static bool
 node_update(
 	const stoa_segment *seg, uint64_t count, uint64_t node, unsigned level)
 {
-	uint64_t *above = &chunk_meta(seg, node)->longest_above;
+	uint64_t *above = &chunk_numbers(seg, node)->longest_above;
 	uint64_t left = node_load(
 		seg, count, node - (UINT64_C(1) << (level - 1)), level - 1);
 	uint64_t right = node_load(seg, count, node, level - 1);
@@ -70,7 +71,7 @@ void
 stoai_longest_raise(stoa_segment *seg, uint64_t span, uint64_t length)
 {
 	uint64_t count = chunk_count(seg), chunk = span >> STOAI_CHUNK_SHIFT;
-	uint64_t *at = &chunk_meta(seg, chunk)->longest;
+	uint64_t *at = &chunk_numbers(seg, chunk)->longest;
 
 	if (a64_load_relaxed(at) >= length)
 		return;
@@ -78,7 +79,8 @@ stoai_longest_raise(stoa_segment *seg, uint64_t span, uint64_t length)
 	for (unsigned level = 1; count >> (level - 1); level++) {
 		if (node_chunk(chunk, level) >= count)
 			continue;
-		at = &chunk_meta(seg, node_chunk(chunk, level))->longest_above;
+		at = &chunk_numbers(seg, node_chunk(chunk, level))
+			      ->longest_above;
 		if (a64_load_relaxed(at) >= length)
 			break;
 		a64_store_relaxed(at, length);
@@ -90,7 +92,7 @@ stoai_longest_set(stoa_segment *seg, uint64_t chunk, uint64_t length)
 {
 	uint64_t count = chunk_count(seg);
 
-	a64_store_relaxed(&chunk_meta(seg, chunk)->longest, length);
+	a64_store_relaxed(&chunk_numbers(seg, chunk)->longest, length);
 	for (unsigned level = 1; count >> (level - 1); level++)
 		if (node_chunk(chunk, level) < count &&
 			!node_update(
@@ -122,9 +124,10 @@ void
 stoai_longest_forget(stoa_segment *seg)
 {
 	for (uint64_t c = 0, count = chunk_count(seg); c < count; c++) {
-		a64_store_relaxed(&chunk_meta(seg, c)->longest, STOAI_UNKNOWN);
 		a64_store_relaxed(
-			&chunk_meta(seg, c)->longest_above, STOAI_UNKNOWN);
+			&chunk_numbers(seg, c)->longest, STOAI_UNKNOWN);
+		a64_store_relaxed(
+			&chunk_numbers(seg, c)->longest_above, STOAI_UNKNOWN);
 	}
 }
 
@@ -150,7 +153,7 @@ void
 stoai_longest_freed(stoa_segment *seg, uint64_t span)
 {
 	uint64_t chunk = span >> STOAI_CHUNK_SHIFT, set = chunk / SETS;
-	uint64_t *chunks = &chunk_meta(seg, set * SETS)->freed;
+	uint64_t *chunks = &chunk_numbers(seg, set * SETS)->freed;
 	uint64_t *sets = &stoai_header(seg)->freed;
 	uint64_t bit = UINT64_C(1) << chunk % SETS;
 
@@ -165,7 +168,7 @@ stoai_longest_freed(stoa_segment *seg, uint64_t span)
 static void
 gather_set(stoa_segment *seg, uint64_t set, uint64_t count)
 {
-	uint64_t *word = &chunk_meta(seg, set * SETS)->freed, chunks;
+	uint64_t *word = &chunk_numbers(seg, set * SETS)->freed, chunks;
 
 	if (!a64_load_seq_cst(word))
 		return;

@@ -398,7 +398,6 @@ run_cut(struct stoai_seat *seat, const struct run_found *found, uint64_t spans)
 	shape_end(seg);
 	if (behind)
 		stoai_longest_raise(seg, start + spans, behind);
-	stoai_cache_taken(seat->heap);
 }
 
 /* Ours now, but without pages: ask for them, or give it back. */

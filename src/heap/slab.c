@@ -2,8 +2,8 @@
 /*
  * Slabs: which blocks of a span are in use, and who may say so?
  *
- *	meta   owner class |      bits[w]            | remote[w]
- *	                   | alloc pub  alloc pub .. |
+ *	meta   owner class |          bits[w]                   ..
+ *	                   | alloc pub remote  alloc pub remote ..
  *	       alloc pub remote
  *	         0    0    0      free
  *	         1    0    0      transient: its owner's stack or cache alone
@@ -17,7 +17,7 @@
  * owner's recoverer does in its stead. Any thread ORs into remote.
  *
  * Invariants (check.c)
- *	I3  class, size and blocks of a slab agree with the size of a span
+ *	I3  class and size of a slab agree with the size of a span
  *	I4  no bit stands for a block that is not there
  *	I5  a published block is allocated
  *	I6  an abandoned slab has no transients
@@ -45,18 +45,16 @@ stoai_slab_make(struct stoai_seat *seat, uint64_t span, uint32_t class_index)
 	stoa_segment *seg = seat->seg;
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 	struct stoai_bits *bits = stoai_meta_bits(meta);
-	uint64_t *remote = stoai_meta_remote(seg, meta);
 	uint32_t words = stoai_meta_words(seg->span_shift);
 	uint64_t sequence = (a64_load_relaxed(&meta->owner) >> 32) + 1;
 
 	for (uint32_t w = 0; w < words; w++) {
 		a64_store_relaxed(&bits[w].alloc, 0);
 		a64_store_relaxed(&bits[w].pub, 0);
-		a64_store_relaxed(&remote[w], 0);
+		a64_store_relaxed(&bits[w].remote, 0);
 	}
 	a32_store_relaxed(&meta->class_index, class_index);
 	a32_store_relaxed(&meta->size, stoai_class_size(class_index));
-	a32_store_relaxed(&meta->blocks, stoai_span_blocks(seg, class_index));
 	a64_store_kill(&meta->owner, sequence << 32 | seat->word);
 	stoai_annotate_close(stoai_at(seg, stoai_span_off(seg, span)),
 		(size_t)1 << seg->span_shift);
@@ -101,14 +99,13 @@ stoai_slab_harvest(stoa_segment *seg, uint64_t span, uint32_t class_index)
 {
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 	struct stoai_bits *bits = stoai_meta_bits(meta);
-	uint64_t *remote = stoai_meta_remote(seg, meta);
 	uint32_t words = stoai_words(stoai_span_blocks(seg, class_index));
 	uint64_t freed[64], any = 0;
 	uint32_t count = 0;
 
 	for (uint32_t w = 0; w < words; w++) {
 		/* pairs with: remote_free, OR of the bit */
-		freed[w] = a64_load_acquire(&remote[w]);
+		freed[w] = a64_load_acquire(&bits[w].remote);
 		any |= freed[w];
 	}
 	if (!any)
@@ -125,7 +122,7 @@ stoai_slab_harvest(stoa_segment *seg, uint64_t span, uint32_t class_index)
 		a64_store_kill(&bits[w].alloc,
 			a64_load_relaxed(&bits[w].alloc) & ~gone);
 		stoai_kill_fence();
-		a64_fetch_and_seq_cst(&remote[w], ~freed[w]);
+		a64_fetch_and_seq_cst(&bits[w].remote, ~freed[w]);
 		count += (uint32_t)__builtin_popcountll(freed[w]);
 	}
 	return count;
@@ -158,13 +155,12 @@ stoai_slab_look(stoa_segment *seg, uint64_t span, uint32_t class_index)
 {
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 	struct stoai_bits *bits = stoai_meta_bits(meta);
-	uint64_t *remote = stoai_meta_remote(seg, meta);
 	uint32_t blocks = stoai_span_blocks(seg, class_index);
 	uint64_t free = 0, used = 0, transient = 0, freed = 0;
 
 	for (uint32_t w = 0; w < stoai_words(blocks); w++) {
 		uint64_t alloc = a64_load_relaxed(&bits[w].alloc);
-		uint64_t gone = a64_load_relaxed(&remote[w]);
+		uint64_t gone = a64_load_relaxed(&bits[w].remote);
 
 		free |= ~(alloc & ~gone) & stoai_valid_bits(blocks, w);
 		used |= alloc & ~gone;

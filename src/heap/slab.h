@@ -41,7 +41,7 @@ stoai_slab_word(stoa_segment *seg, uint64_t span, uint32_t w, uint32_t blocks,
 	struct stoai_meta *meta = stoai_meta_at(seg, span);
 	struct stoai_bits *bits = stoai_meta_bits(meta) + w;
 	uint64_t alloc = a64_load_acquire(&bits->alloc) &
-			 ~a64_load_relaxed(stoai_meta_remote(seg, meta) + w) &
+			 ~a64_load_relaxed(&bits->remote) &
 			 stoai_valid_bits(blocks, w);
 	uint64_t pub = a64_load_relaxed(&bits->pub);
 

@@ -166,11 +166,11 @@ stoai_meta_bits(struct stoai_meta *meta)
 	return (struct stoai_bits *)(meta + 1);
 }
 
-static inline uint64_t *
-stoai_meta_remote(const stoa_segment *seg, struct stoai_meta *meta)
+static inline struct stoai_chunk *
+stoai_meta_chunk(const stoa_segment *seg, struct stoai_meta *meta)
 {
-	return (uint64_t *)(stoai_meta_bits(meta) +
-			    stoai_meta_words(seg->span_shift));
+	return (struct stoai_chunk *)(stoai_meta_bits(meta) +
+				      stoai_meta_words(seg->span_shift));
 }
 
 /* Blocks of a class in a span, and words of bits for them. */

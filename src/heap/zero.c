@@ -39,11 +39,12 @@ zero(stoa_segment *seg, uint64_t from, uint64_t to)
 
 /* Which blocks of word w are free; owner's view: what others freed is not yet. */
 static uint64_t
-slab_free_bits(
-	stoa_segment *seg, struct stoai_meta *meta, uint32_t blocks, uint32_t w)
+slab_free_bits(struct stoai_meta *meta, uint32_t blocks, uint32_t w)
 {
-	return ~(a64_load_relaxed(&stoai_meta_bits(meta)[w].alloc) |
-		       a64_load_relaxed(stoai_meta_remote(seg, meta) + w)) &
+	const struct stoai_bits *bits = stoai_meta_bits(meta) + w;
+
+	return ~(a64_load_relaxed(&bits->alloc) |
+		       a64_load_relaxed(&bits->remote)) &
 	       stoai_valid_bits(blocks, w);
 }
 
@@ -56,7 +57,7 @@ slab_zero(stoa_segment *seg, uint64_t span, uint32_t class_index)
 	uint64_t start = stoai_span_off(seg, span);
 
 	for (uint32_t w = 0; w < stoai_words(blocks); w++) {
-		uint64_t bits = slab_free_bits(seg, meta, blocks, w);
+		uint64_t bits = slab_free_bits(meta, blocks, w);
 
 		for (; bits; bits &= bits - 1) {
 			uint64_t off =

@@ -560,18 +560,18 @@ int
 stoai_object_format(stoa_segment *seg)
 {
 	struct stoai_seat *seat = stoai_seat_of(seg);
-	uint64_t off;
+	struct stoai_cached block;
 	int rc;
 
 	STOA_ASSERT(seat && !seg->heap_state);
 	if (!seat)
 		return stoai_error(-EPERM, "a segment's maker is not attached");
-	rc = stoai_heap_alloc(seat, sizeof(struct stoai_root), 16, &off);
+	rc = stoai_heap_alloc(seat, sizeof(struct stoai_root), 16, &block);
 	if (rc)
 		return rc;
-	memset(stoai_at(seg, off), 0, sizeof(struct stoai_root));
-	stoai_heap_publish(seat, off);
-	stoai_header(seg)->root_off = off;
+	memset(stoai_at(seg, block.off), 0, sizeof(struct stoai_root));
+	stoai_heap_publish(seat, block);
+	stoai_header(seg)->root_off = block.off;
 	rc = stoai_class_format(seg);
 	return rc ? rc : stoai_heap_class_format(seg);
 }

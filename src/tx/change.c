@@ -126,20 +126,20 @@ stoai_tx_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size)
 }
 
 bool
-stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size)
+stoai_tx_give(stoa_tx *tx, struct stoai_cached block, uint64_t size)
 {
 	struct stoai_seat *seat = tx->seat;
-	int rc = stoai_log_mark(seat, STOAI_LOG_ALLOC, off);
+	int rc = stoai_log_mark(seat, STOAI_LOG_ALLOC, block.off);
 
 	if (stoai_unlikely(rc)) {
-		(void)stoai_heap_free(seat, off);
+		(void)stoai_heap_free(seat, block.off);
 		(void)stoai_tx_fail(tx, rc);
 		return false;
 	}
-	stoai_heap_publish(seat, off);
-	stoai_tx_fresh(tx, off, size);
+	stoai_heap_publish(seat, block);
+	stoai_tx_fresh(tx, block.off, size);
 	if (stoai_profiled(tx->seg) && size) /* else a run, for a heap class */
-		stoai_profile_alloc(tx->seg, off, size);
+		stoai_profile_alloc(tx->seg, block.off, size);
 	return true;
 }
 
@@ -158,8 +158,8 @@ void *
 stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align)
 {
 	struct stoai_seat *seat = tx->seat;
+	struct stoai_cached block;
 	bool given = false;
-	uint64_t off;
 	int rc;
 
 	if (!stoai_tx_writes(tx))
@@ -167,13 +167,13 @@ stoai_tx_alloc_dirty(stoa_tx *tx, uint64_t size, uint64_t align)
 	if (stoai_own(tx))
 		return own_alloc(tx, size, align);
 	seat->busy = 1;
-	rc = stoai_heap_alloc(seat, size, align, &off);
+	rc = stoai_heap_alloc(seat, size, align, &block);
 	if (stoai_unlikely(rc))
 		(void)stoai_tx_fail(tx, rc);
 	else
-		given = stoai_tx_give(tx, off, size);
+		given = stoai_tx_give(tx, block, size);
 	seat->busy = 0;
-	return given ? stoai_at(tx->seg, off) : NULL;
+	return given ? stoai_at(tx->seg, block.off) : NULL;
 }
 
 void *

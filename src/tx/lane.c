@@ -70,6 +70,7 @@ chunk_add(struct stoai_seat *seat, uint64_t need)
 	struct stoai_lane *lane = seat->lane;
 	uint64_t least = need + UINT64_C(4) * STOAI_LOG_FIXED;
 	uint64_t size = (uint64_t)CHUNK_FIRST << seat->chunks, off;
+	struct stoai_cached block;
 	uint64_t at = a64_load_relaxed(&lane->cursor);
 	int rc;
 
@@ -83,14 +84,15 @@ chunk_add(struct stoai_seat *seat, uint64_t need)
 			stoai_name(seg));
 	size = stoai_min(size, (seg->size - seg->heap_off) / 8);
 	size = stoai_max(size, least);
-	rc = stoai_heap_alloc(seat, size, 16, &off);
+	rc = stoai_heap_alloc(seat, size, 16, &block);
 	if (rc == -ENOSPC && size > least) {
-		rc = stoai_heap_alloc(seat, least, 16, &off);
+		rc = stoai_heap_alloc(seat, least, 16, &block);
 		if (!rc)
 			stoai_error_clear();
 	}
 	if (rc)
 		return stoai_error_in(rc, "a transaction's undo log");
+	off = block.off;
 	record_write(seg, off, stoai_log_head(STOAI_LOG_LINK, 0, at), NULL, 0,
 		STOAI_LOG_FIXED);
 	record_write(seg, at, stoai_log_head(STOAI_LOG_NEXT, 0, off), NULL, 0,

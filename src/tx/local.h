@@ -2,7 +2,7 @@
 /* What the files of this layer share, beyond tx.h. */
 #ifndef STOAI_TX_LOCAL_H
 #define STOAI_TX_LOCAL_H
-#include "heap/format.h"
+#include "heap/cache.h"
 #include "segment/log.h"
 #include "tx/tx.h"
 
@@ -46,7 +46,7 @@ int stoai_lane_append_blocks(
  * A transient block of the seat's, of which `size` bytes are asked for, is shared
  * data's if tx commits. False: it is free again, and tx has failed. Sets no busy.
  */
-bool stoai_tx_give(stoa_tx *tx, uint64_t off, uint64_t size);
+bool stoai_tx_give(stoa_tx *tx, struct stoai_cached block, uint64_t size);
 
 /* Remember that it was made in this scope: needs no undo record. */
 void stoai_tx_fresh(struct stoa_tx *tx, uint64_t off, uint64_t size);

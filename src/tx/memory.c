@@ -69,13 +69,13 @@ batch_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 	size_t made = 0;
 	int rc = 0;
 
-	while (made < n && !rc) {
+	while (made < n) {
 		rc = stoai_heap_alloc(
-			seat, sizes ? sizes[made] : size, align, &off[made]);
-		if (!rc) {
-			block[made] = stoai_heap_last(seat, off[made]);
-			made++;
-		}
+			seat, sizes ? sizes[made] : size, align, &block[made]);
+		if (rc)
+			break;
+		off[made] = block[made].off;
+		made++;
 	}
 	if (!rc)
 		rc = stoai_lane_append_blocks(seat, n, off);

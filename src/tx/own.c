@@ -164,7 +164,7 @@ own_take(stoa_tx *tx, uint64_t off, uint64_t size, uint64_t align,
 
 /* A run of spans for at least `size` bytes; a generous one, if there is one. */
 static int
-own_run(stoa_tx *tx, uint64_t size, uint64_t *ret)
+own_run(stoa_tx *tx, uint64_t size, struct stoai_cached *ret)
 {
 	stoa_segment *seg = tx->seg;
 	uint64_t span = UINT64_C(1) << seg->span_shift;
@@ -191,15 +191,15 @@ own_extend(stoa_tx *tx, uint64_t size)
 	stoa_segment *seg = tx->seg;
 	struct stoai_lent lent;
 	stoa_ref from;
-	uint64_t off;
-	int rc = own_run(tx, size, &off);
+	struct stoai_cached block;
+	int rc = own_run(tx, size, &block);
 
 	if (rc)
 		return rc == -ENOSPC ? rc : stoai_tx_fail(tx, rc);
-	stoai_heap_lent_clear(seg, off);
-	if (!stoai_tx_give(tx, off, 0))
+	stoai_heap_lent_clear(seg, block.off);
+	if (!stoai_tx_give(tx, block, 0))
 		return tx->error;
-	stoai_heap_lend(seg, off, &lent);
+	stoai_heap_lend(seg, block.off, &lent);
 	from.off = lent.from;
 	seg->heap_class->extend(tx, own_state(tx), from, lent.end - lent.from);
 	return tx->error;
@@ -235,12 +235,13 @@ stoai_own_alloc(stoa_tx *tx, uint64_t size, uint64_t align, uint64_t *off,
 	uint64_t *usable)
 {
 	stoa_segment *seg = tx->seg;
+	struct stoai_cached none;
 	int rc = stoai_heap_align_check(seg, align);
 
 	if (rc)
 		return stoai_tx_fail(tx, rc);
 	if (size > seg->size - seg->heap_off) /* the reason, and its numbers */
-		return stoai_heap_alloc(tx->seat, size, STOAI_BLOCK_MIN, off);
+		return stoai_heap_alloc(tx->seat, size, STOAI_BLOCK_MIN, &none);
 	align = stoai_max(align, STOAI_BLOCK_MIN);
 	size = stoai_align_up(stoai_max(size, STOAI_LENT_LEAST), 8);
 	if (!own_enter(tx))

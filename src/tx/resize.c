@@ -88,7 +88,8 @@ run_merge(struct run *run, uint64_t off, uint64_t spans)
 	stoa_tx *tx = run->tx;
 	bool behind = off > run->off;
 	uint64_t first = behind ? run->off : off;
-	bool ok = stoai_tx_give(tx, off, spans << tx->seg->span_shift) &&
+	bool ok = stoai_tx_give(tx, (struct stoai_cached){off, 0},
+			  spans << tx->seg->span_shift) &&
 		  run_change(tx, STOAI_LOG_MERGE, first,
 			  behind ? run->spans : spans,
 			  behind ? spans : run->spans);
@@ -316,22 +317,24 @@ static int
 asked_new(struct asked *a, uint64_t size)
 {
 	stoa_tx *tx = a->tx;
-	uint64_t off, usable;
+	struct stoai_cached block;
+	uint64_t usable;
 	int rc = stoai_own(tx)
-			 ? stoai_own_alloc(tx, size, a->align, &off, &usable)
-			 : stoai_heap_alloc(tx->seat, size, a->align, &off);
+			 ? stoai_own_alloc(
+				   tx, size, a->align, &block.off, &usable)
+			 : stoai_heap_alloc(tx->seat, size, a->align, &block);
 
 	if (rc)
 		return rc == -ENOSPC ? -EAGAIN : rc;
 	if (!stoai_own(tx)) {
-		usable = stoai_heap_usable(tx->seg, off);
-		if (!stoai_tx_give(tx, off, usable))
+		usable = stoai_heap_usable(tx->seg, block.off);
+		if (!stoai_tx_give(tx, block, usable))
 			return tx->error;
 	}
-	a->wish->p = stoai_at(tx->seg, off);
+	a->wish->p = stoai_at(tx->seg, block.off);
 	a->wish->usable = usable;
 	a->wish->kept = false;
-	asked_clear(a, off, off + usable);
+	asked_clear(a, block.off, block.off + usable);
 	return 0;
 }
 

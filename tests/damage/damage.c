@@ -127,12 +127,12 @@ static const struct field meta_fields[] = {
 	FIELD(struct stoai_meta, owner, FIELD_LOCK),
 	FIELD(struct stoai_meta, class_index, FIELD_STATE),
 	FIELD(struct stoai_meta, size, FIELD_COUNT),
-	FIELD(struct stoai_meta, blocks, FIELD_COUNT),
-	FIELD(struct stoai_meta, longest, FIELD_COUNT),
-	FIELD(struct stoai_meta, longest_above, FIELD_COUNT),
-	FIELD(struct stoai_meta, freed, FIELD_BITS),
-	{"bits", sizeof(struct stoai_meta), 8, 4, FIELD_BITS},
-	{"remote", UINT32_MAX, 8, 1, FIELD_BITS},
+	{"bits", sizeof(struct stoai_meta), 8, 6, FIELD_BITS},
+};
+static const struct field chunk_fields[] = {
+	FIELD(struct stoai_chunk, longest, FIELD_COUNT),
+	FIELD(struct stoai_chunk, longest_above, FIELD_COUNT),
+	FIELD(struct stoai_chunk, freed, FIELD_BITS),
 };
 static const struct field root_fields[] = {
 	FIELD(struct stoai_root, buckets, FIELD_OFFSET),
@@ -208,6 +208,7 @@ static const struct {
 	FIELDS(PLACE_RECORD, "log record", record_fields),
 	FIELDS(PLACE_SPAN, "span", span_fields),
 	FIELDS(PLACE_META, "meta", meta_fields),
+	FIELDS(PLACE_CHUNK, "chunk", chunk_fields),
 	FIELDS(PLACE_ROOT, "root", root_fields),
 	FIELDS(PLACE_BUCKETS, "buckets", buckets_fields),
 	FIELDS(PLACE_ENTRY, "entry", entry_fields),

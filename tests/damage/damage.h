@@ -17,6 +17,7 @@ enum place_kind { /* what lies somewhere in a segment */
 	PLACE_RECORD,
 	PLACE_SPAN, /* a word of the span table */
 	PLACE_META,
+	PLACE_CHUNK, /* at the end of a meta */
 	PLACE_ROOT,
 	PLACE_BUCKETS,
 	PLACE_ENTRY,

@@ -5,7 +5,7 @@
  */
 #include "inside.h"
 #include "heap/heap.h"
-#include "heap/span.h"
+#include "heap/longest.h"
 #include "object/index.h"
 #include "object/visit.h"
 #include "segment/log.h"
@@ -147,15 +147,19 @@ places_of_front(struct seed *s)
 		places_of_log(s, i);
 	}
 	for (uint64_t i = 0; i < spans; i++) {
-		uint64_t word;
+		uint64_t word, meta = h->meta_off + i * h->meta_stride;
 
 		memcpy(&word, s->bytes + h->table_off + 8 * i, 8);
 		if (word || i < 8)
 			place_add(s, PLACE_SPAN, h->table_off + 8 * i, 8);
 		if (stoai_span_state(word) == STOAI_SPAN_SLAB)
-			place_add(s, PLACE_META,
-				h->meta_off + i * h->meta_stride,
-				h->meta_stride);
+			place_add(s, PLACE_META, meta, h->meta_stride);
+		if (i % STOAI_CHUNK == 0)
+			place_add(s, PLACE_CHUNK,
+				meta + sizeof(struct stoai_meta) +
+					stoai_meta_words(h->span_shift) *
+						sizeof(struct stoai_bits),
+				sizeof(struct stoai_chunk));
 	}
 }
 

@@ -330,13 +330,13 @@ act_resizes(struct scene *s)
 static void
 act_transient(struct scene *s)
 {
+	struct stoai_cached block;
 	struct stoai_seat *seat;
-	uint64_t off;
 
 	MUST(!stoai_attach(s->seg, STOA_NOW, &seat));
 	for (unsigned i = 0; i < 9; i++)
-		MUST(!stoai_heap_alloc(seat, 24 + 40 * i, 16, &off));
-	MUST(!stoai_heap_alloc(seat, BIG, 16, &off));
+		MUST(!stoai_heap_alloc(seat, 24 + 40 * i, 16, &block));
+	MUST(!stoai_heap_alloc(seat, BIG, 16, &block));
 	ready(s);
 	stay();
 }

@@ -76,18 +76,20 @@ static void
 make(unsigned n)
 {
 	struct stoai_seat *seat = mine();
-	uint64_t off = 0;
-	int rc = stoai_heap_alloc(seat, BLOCK, 16, &off);
+	struct stoai_cached block;
+	uint64_t off;
+	int rc = stoai_heap_alloc(seat, BLOCK, 16, &block);
 
 	world_ok(rc);
 	if (rc)
 		return;
+	off = block.off;
 	if (*owned(off))
 		model_wrong("a block is given out that somebody has");
 	*owned(off) = (uint8_t)(seat->index + 1);
 	book.made[seat->index] = off;
 	world_ok(stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL));
-	stoai_heap_publish(seat, off);
+	stoai_heap_publish(seat, block);
 	place_set(n, off);
 }
 
@@ -131,6 +133,7 @@ undone(uint32_t slot)
 static void
 begin_with(unsigned threads, unsigned n)
 {
+	struct stoai_cached directory;
 	struct stoai_seat *seat;
 
 	memset(&book, 0, sizeof book);
@@ -140,9 +143,10 @@ begin_with(unsigned threads, unsigned n)
 	model_track(&book, sizeof book, MODEL_NOBODY);
 	kernel_switch(0);
 	seat = mine();
-	world_ok(stoai_heap_alloc(seat, BLOCK, 16, &book.directory));
+	world_ok(stoai_heap_alloc(seat, BLOCK, 16, &directory));
+	book.directory = directory.off;
 	memset(stoai_at(seat->seg, book.directory), 0, BLOCK);
-	stoai_heap_publish(seat, book.directory);
+	stoai_heap_publish(seat, directory);
 	*owned(book.directory) = SHARED;
 	for (unsigned i = 0; i < n; i++) {
 		make(i);
@@ -239,15 +243,15 @@ static bool
 make_run(unsigned n, uint64_t spans)
 {
 	struct stoai_seat *seat = mine();
-	uint64_t off = 0;
-	int rc = stoai_heap_alloc(seat, RUN * spans, 16, &off);
+	struct stoai_cached block;
+	int rc = stoai_heap_alloc(seat, RUN * spans, 16, &block);
 
 	world_ok(rc == -ENOSPC ? 0 : rc);
 	if (rc)
 		return false;
-	world_ok(stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off, NULL));
-	stoai_heap_publish(seat, off);
-	place_set(n, off);
+	world_ok(stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, block.off, NULL));
+	stoai_heap_publish(seat, block);
+	place_set(n, block.off);
 	return true;
 }
 
@@ -297,7 +301,7 @@ stretch(void)
 	if (stoai_heap_take_behind(seat, off, 1, 1, &spans))
 		return false;
 	world_ok(stoai_lane_append(seat, STOAI_LOG_ALLOC, 0, off + RUN, NULL));
-	stoai_heap_publish(seat, off + RUN);
+	stoai_heap_publish(seat, (struct stoai_cached){off + RUN, 0});
 	world_ok(stoai_lane_append(
 		seat, STOAI_LOG_MERGE, sizeof pair, off, pair));
 	world_ok(stoai_heap_merge(seat->seg, off, 1, 1));

@@ -136,11 +136,11 @@ stoa_model_mistake(harvest-without-barrier heap "" heap/slab.c
 	[[	harvest_barrier(seg, span, class_index, freed);
 ]] "")
 stoa_model_mistake(harvest-by-store heap "two free" heap/slab.c
-	[[		a64_fetch_and_seq_cst(&remote[w], ~freed[w]);]]
-	[[		a64_store_release(&remote[w], 0);]])
+	[[		a64_fetch_and_seq_cst(&bits[w].remote, ~freed[w]);]]
+	[[		a64_store_release(&bits[w].remote, 0);]])
 stoa_model_mistake(remote-cleared-first heap "" heap/slab.c
 	[[		a64_store_kill(&bits[w].pub, pub & ~gone);
-]] [[		a64_fetch_and_seq_cst(&remote[w], ~freed[w]);
+]] [[		a64_fetch_and_seq_cst(&bits[w].remote, ~freed[w]);
 		a64_store_kill(&bits[w].pub, pub & ~gone);
 ]])
 stoa_model_mistake(done-before-the-free heap "" heap/free.c
@@ -153,9 +153,9 @@ stoa_model_mistake(freeing-cleared-early heap "" heap/free.c
 	a64_store_kill(done, next);
 ]])
 stoa_model_mistake(remote-free-by-store heap "two free" heap/free.c
-	[[	old = a64_fetch_or_seq_cst(block->remote, block->bit);]]
-	[[	old = a64_load_relaxed(block->remote);
-	a64_store_release(block->remote, old | block->bit);]])
+	[[	old = a64_fetch_or_seq_cst(&block->bits->remote, block->bit);]]
+	[[	old = a64_load_relaxed(&block->bits->remote);
+	a64_store_release(&block->bits->remote, old | block->bit);]])
 stoa_model_mistake(adopted-by-store heap "two adopt" heap/slab.c
 	[[	return a64_cas_seq_cst(&meta->owner, &owner, owner | seat->word);]]
 	[[	a64_store_release(&meta->owner, owner | seat->word);

@@ -81,8 +81,7 @@ block_alloc(struct world *w, struct block *b)
 
 	b->size = some_size(w);
 	b->owner = (uint32_t)draw(w, OWNERS);
-	rc = stoai_heap_alloc(
-		fixture_as(w->f, b->owner), b->size, align, &b->off);
+	rc = fixture_try(fixture_as(w->f, b->owner), b->size, align, &b->off);
 	if (rc) {
 		assert_int_equal(rc, -ENOSPC);
 		w->refused++;
@@ -116,7 +115,7 @@ block_gone(struct world *w, struct block *b)
 static void
 block_publish(struct world *w, struct block *b)
 {
-	stoai_heap_publish(fixture_as(w->f, b->owner), b->off);
+	fixture_publish(fixture_as(w->f, b->owner), b->off);
 	w->published += b->size;
 	b->state = PUBLISHED;
 }
@@ -382,13 +381,13 @@ trade(void *user)
 		size = 16 + (random >> 33) % ((random >> 60) ? 300 : 60000);
 		if (stoai_attach(x->seg, STOA_FOREVER, &seat))
 			return x;
-		if (stoai_heap_alloc(seat, size, 16, &off))
+		if (fixture_try(seat, size, 16, &off))
 			continue;
 		size = stoai_heap_usable(x->seg, off);
 		p = stoai_at(x->seg, off);
 		p[0] = off;
 		p[size / 8 - 1] = ~off;
-		stoai_heap_publish(seat, off);
+		fixture_publish(seat, off);
 		off = a64_exchange_seq_cst(
 			&x->mail[(random >> 20) % MAILS], off);
 		if (off)

@@ -148,13 +148,35 @@ fixture_recover(struct heap_fixture *f, uint32_t index)
 	fixture_attach(f, index);
 }
 
+static __thread struct stoai_cached fixture_last; /* what was allocated */
+
+static inline int
+fixture_try(
+	struct stoai_seat *seat, uint64_t size, uint64_t align, uint64_t *ret)
+{
+	int rc = stoai_heap_alloc(seat, size, align, &fixture_last);
+
+	if (!rc)
+		*ret = fixture_last.off;
+	return rc;
+}
+
+/* By its place, if it is the last one; else it is looked for. */
+static inline void
+fixture_publish(struct stoai_seat *seat, uint64_t off)
+{
+	stoai_heap_publish(seat, off == fixture_last.off
+					 ? fixture_last
+					 : (struct stoai_cached){off, 0});
+	fixture_last.off = 0;
+}
+
 static inline uint64_t
 fixture_alloc(struct heap_fixture *f, uint32_t seat, uint64_t size)
 {
 	uint64_t off = 0;
 
-	assert_int_equal(
-		stoai_heap_alloc(fixture_as(f, seat), size, 16, &off), 0);
+	assert_int_equal(fixture_try(fixture_as(f, seat), size, 16, &off), 0);
 	return off;
 }
 
@@ -191,12 +213,6 @@ static inline struct stoai_bits *
 bits_of(struct heap_fixture *f, uint64_t span)
 {
 	return stoai_meta_bits(stoai_meta_at(&f->seg, span));
-}
-
-static inline uint64_t *
-remote_of(struct heap_fixture *f, uint64_t span)
-{
-	return stoai_meta_remote(&f->seg, stoai_meta_at(&f->seg, span));
 }
 
 static inline uint64_t

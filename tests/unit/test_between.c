@@ -313,11 +313,13 @@ run_is_freed_by_two(void **state)
 {
 	pthread_t t = other_start();
 	struct sigaction old[2];
+	struct stoai_cached block;
 	uint64_t span;
 
 	(void)state;
-	assert_int_equal(stoai_heap_alloc(seat, 100000, 16, &large), 0);
-	stoai_heap_publish(seat, large);
+	assert_int_equal(stoai_heap_alloc(seat, 100000, 16, &block), 0);
+	stoai_heap_publish(seat, block);
+	large = block.off;
 	span = (large - seg->heap_off) >> seg->span_shift;
 	traps_begin(old);
 	/* the first store to the table is the free */

@@ -52,19 +52,19 @@ limit_says_so(void **state)
 	uint64_t off[64], one, n = 0;
 
 	(void)state;
-	while (n < 64 && !stoai_heap_alloc(seat, 16384, 16, &off[n]))
+	while (n < 64 && !fixture_try(seat, 16384, 16, &off[n]))
 		n++;
 	assert_int_equal(n, 64);
-	assert_int_equal(stoai_heap_alloc(seat, 800 * KIB, 16, &one), -ENOSPC);
+	assert_int_equal(fixture_try(seat, 800 * KIB, 16, &one), -ENOSPC);
 	assert_string_equal(stoa_error_text(),
 		"fixture: no memory: 1.0 MiB of 1.0 MiB used, 800.0 KiB wanted "
 		"in one piece; free something, or make a new segment with a "
 		"larger .limit");
-	assert_int_equal(stoai_heap_alloc(seat, 16, 16, &one), -ENOSPC);
-	assert_int_equal(stoai_heap_alloc(seat, UINT64_MAX, 16, &one), -ENOSPC);
+	assert_int_equal(fixture_try(seat, 16, 16, &one), -ENOSPC);
+	assert_int_equal(fixture_try(seat, UINT64_MAX, 16, &one), -ENOSPC);
 	assert_int_equal(stoai_heap_grow(seat, 1), -ENOSPC);
 	assert_int_equal(stoai_heap_free(seat, off[5]), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 16, 16, &one), 0);
+	assert_int_equal(fixture_try(seat, 16, 16, &one), 0);
 	assert_int_equal(span_of(f, one), span_of(f, off[5]));
 }
 
@@ -85,7 +85,7 @@ grows(void **state)
 	assert_int_equal(
 		stoai_header(&f->seg)->committed, f->seg.heap_off + 65 * 16384);
 	assert_int_equal(f->seg.committed, f->seg.heap_off + 65 * 16384);
-	assert_int_equal(stoai_heap_alloc(seat, 2 * MIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 2 * MIB, 16, &off), 0);
 	assert_int_equal(stoai_span_count(&f->seg), 65 + 128);
 	memset(stoai_at(&f->seg, off), 1, 2 * MIB);
 	assert_int_equal(stoai_os_stat_fd(f->seg.fd, &st), 0);
@@ -118,8 +118,7 @@ system_is_full(void **state)
 	stoai_os_fault = full_system;
 	for (int i = 0; i < 4; i++) {
 		fail_allocate = i / 2;
-		assert_int_equal(
-			stoai_heap_alloc(seat, 2 * MIB, 16, &off), -ENOSPC);
+		assert_int_equal(fixture_try(seat, 2 * MIB, 16, &off), -ENOSPC);
 		assert_non_null(
 			strstr(stoa_error_text(), "file system is full"));
 		assert_int_equal(stoai_span_count(&f->seg), 64);
@@ -127,10 +126,10 @@ system_is_full(void **state)
 	}
 	/* as much as is wanted may be there, when more is not */
 	fail_allocate = 2;
-	assert_int_equal(stoai_heap_alloc(seat, MIB - 16384, 16, &off), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), -ENOSPC);
+	assert_int_equal(fixture_try(seat, MIB - 16384, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 20000, 16, &off), -ENOSPC);
 	stoai_os_fault = NULL;
-	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 20000, 16, &off), 0);
 }
 
 static void
@@ -146,7 +145,7 @@ trims(void **state)
 
 	(void)state;
 	(void)fixture_alloc(f, 0, 32 * KIB); /* keeps the end where it is */
-	stoai_heap_publish(seat, b);
+	fixture_publish(seat, b);
 	assert_int_equal(stoai_heap_free(seat, gap), 0);
 	memset(stoai_at(&f->seg, a), 1, 256 * KIB);
 	assert_int_equal(stoai_heap_free(seat, a), 0);
@@ -161,16 +160,16 @@ trims(void **state)
 	fixture_check(f, __LINE__);
 	/* asked for again; joined only when nothing else will do */
 	assert_int_equal(stoai_heap_free(seat, c), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 256 * KIB, 16, &off), 0);
 	assert_int_equal(span_of(f, off), 0);
 	assert_int_equal(table_of(f)[0], large_word(0, 16));
 	assert_int_equal(stoai_heap_free(seat, off), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 272 * KIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 272 * KIB, 16, &off), 0);
 	assert_int_equal(span_of(f, off), 33);
 	assert_int_equal(table_of(f)[33], large_word(0, 17));
 	assert_int_equal(table_of(f)[50], free_word(12) | STOAI_SPAN_PUNCHED);
 	assert_int_equal(stoai_heap_free(seat, off), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 600 * KIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 600 * KIB, 16, &off), 0);
 	assert_int_equal(table_of(f)[17], large_word(0, 38));
 	assert_int_equal(table_of(f)[55], free_word(7) | STOAI_SPAN_PUNCHED);
 	memset(stoai_at(&f->seg, off), 1, 600 * KIB);
@@ -189,7 +188,7 @@ trim_shortens(void **state)
 	assert_int_equal(stoai_span_count(&f->seg), 54);
 	fixture_check(f, __LINE__);
 	/* longer again, and in the same place */
-	assert_int_equal(stoai_heap_alloc(seat, 272 * KIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 272 * KIB, 16, &off), 0);
 	assert_int_equal(span_of(f, off), 54);
 	memset(stoai_at(&f->seg, off), 1, 272 * KIB);
 	assert_int_equal(stoai_heap_free(seat, off), 0);
@@ -216,7 +215,7 @@ trim_twice_and_grow(void **state)
 	assert_int_equal(table_of(f)[32] & STOAI_SPAN_LENGTH, 32);
 	assert_int_equal(stoai_heap_grow(seat, 600 * KIB), 0);
 	fixture_check(f, __LINE__);
-	assert_int_equal(stoai_heap_alloc(seat, 600 * KIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 600 * KIB, 16, &off), 0);
 	assert_int_equal(span_of(f, off), 16);
 	assert_int_equal(stoai_heap_free(seat, a), 0);
 	fixture_check(f, __LINE__);
@@ -277,12 +276,12 @@ punched_and_full(void **state)
 	stoai_os_fault = full_system;
 	fail_allocate = 0;
 	/* the search begins at the punched run, and goes elsewhere */
-	assert_int_equal(stoai_heap_alloc(seat, 20000, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 20000, 16, &off), 0);
 	assert_int_equal(off, a);
-	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), -ENOSPC);
+	assert_int_equal(fixture_try(seat, 256 * KIB, 16, &off), -ENOSPC);
 	assert_non_null(strstr(stoa_error_text(), "file system is full"));
 	stoai_os_fault = NULL;
-	assert_int_equal(stoai_heap_alloc(seat, 256 * KIB, 16, &off), 0);
+	assert_int_equal(fixture_try(seat, 256 * KIB, 16, &off), 0);
 	fixture_check(f, __LINE__);
 	/* killed while it asks for pages: still without them */
 	table_of(f)[span_of(f, off)] |= STOAI_SPAN_PUNCHED;
@@ -325,7 +324,7 @@ spread(uint64_t size)
 
 	for (uint64_t i = 0; i < n; i++) {
 		off[i] = fixture_alloc(f, 0, size);
-		stoai_heap_publish(seat, off[i]);
+		fixture_publish(seat, off[i]);
 	}
 	for (uint64_t i = 0; i < n; i++)
 		assert_int_equal(
@@ -361,7 +360,7 @@ relax_lets_others_in(void **state)
 	uint64_t a = fixture_alloc(f, 0, 64), b = fixture_alloc(f, 0, 96);
 
 	(void)state;
-	stoai_heap_publish(fixture_as(f, 0), a);
+	fixture_publish(fixture_as(f, 0), a);
 	f->seat[0].lane->cursor += 16; /* a transaction is open: keep them */
 	stoai_heap_relax(&f->seat[0]);
 	assert_int_equal(
@@ -390,8 +389,8 @@ abandoned_are_swept(void **state)
 	uint64_t off[64 * 2], n = 0, one;
 
 	(void)state;
-	while (!stoai_heap_alloc(fixture_as(f, 0), 8192, 16, &off[n])) {
-		stoai_heap_publish(&f->seat[0], off[n]);
+	while (!fixture_try(fixture_as(f, 0), 8192, 16, &off[n])) {
+		fixture_publish(&f->seat[0], off[n]);
 		n++;
 	}
 	assert_int_equal(n, 128);
@@ -401,14 +400,13 @@ abandoned_are_swept(void **state)
 		assert_int_equal(stoai_heap_free(&f->seat[1], off[i]), 0);
 	assert_int_equal(stoai_heap_free(&f->seat[1], off[7]), 0);
 	f->seat[2].slot->freeing = off[0]; /* not yet */
-	assert_int_equal(stoai_heap_alloc(&f->seat[1], 32768, 16, &one), 0);
+	assert_int_equal(fixture_try(&f->seat[1], 32768, 16, &one), 0);
 	assert_int_equal(span_of(f, one), 1);
-	assert_int_equal(
-		stoai_heap_alloc(&f->seat[1], 16384, 16, &one), -ENOSPC);
+	assert_int_equal(fixture_try(&f->seat[1], 16384, 16, &one), -ENOSPC);
 	f->seat[2].slot->freeing = 0;
-	assert_int_equal(stoai_heap_alloc(&f->seat[1], 16384, 16, &one), 0);
+	assert_int_equal(fixture_try(&f->seat[1], 16384, 16, &one), 0);
 	assert_int_equal(span_of(f, one), 0);
-	assert_int_equal(stoai_heap_alloc(&f->seat[1], 8192, 16, &one), 0);
+	assert_int_equal(fixture_try(&f->seat[1], 8192, 16, &one), 0);
 	assert_int_equal(one, off[7]);
 }
 
@@ -421,7 +419,7 @@ own_slabs_are_found(void **state)
 	(void)state;
 	for (uint64_t i = 0; i < 128; i++) {
 		off[i] = fixture_alloc(f, 0, 8192);
-		stoai_heap_publish(&f->seat[0], off[i]);
+		fixture_publish(&f->seat[0], off[i]);
 	}
 	fixture_as(f, 1);
 	assert_int_equal(stoai_heap_free(&f->seat[1], off[20]), 0);
@@ -431,11 +429,10 @@ own_slabs_are_found(void **state)
 	assert_true(one == off[20] || one == off[100] || one == off[101]);
 	(void)fixture_alloc(f, 0, 8192);
 	(void)fixture_alloc(f, 0, 8192);
-	assert_int_equal(
-		stoai_heap_alloc(&f->seat[0], 8192, 16, &one), -ENOSPC);
+	assert_int_equal(fixture_try(&f->seat[0], 8192, 16, &one), -ENOSPC);
 	assert_int_equal(stoai_heap_free(fixture_as(f, 0), off[0]), 0);
 	assert_int_equal(stoai_heap_free(&f->seat[0], off[1]), 0);
-	assert_int_equal(stoai_heap_alloc(&f->seat[0], 16384, 16, &one), 0);
+	assert_int_equal(fixture_try(&f->seat[0], 16384, 16, &one), 0);
 }
 
 /* 64 KiB: four threads with eight sizes each, and nobody is shut out. */
@@ -454,13 +451,12 @@ small_segment(void **state)
 	/* a larger class helps out when there is no span */
 	for (uint32_t i = 0; i < 4; i++)
 		assert_int_equal(
-			stoai_heap_alloc(fixture_as(f, i), 40, 16, &off), 0);
+			fixture_try(fixture_as(f, i), 40, 16, &off), 0);
 	for (uint32_t i = 0; i < 4; i++)
 		for (int k = 0; k < 20; k++)
 			(void)fixture_alloc(f, i, 64);
-	assert_int_equal(
-		stoai_heap_alloc(fixture_as(f, 0), 200, 16, &off), -ENOSPC);
-	assert_int_equal(stoai_heap_alloc(fixture_as(f, 0), 24, 8, &off), 0);
+	assert_int_equal(fixture_try(fixture_as(f, 0), 200, 16, &off), -ENOSPC);
+	assert_int_equal(fixture_try(fixture_as(f, 0), 24, 8, &off), 0);
 	assert_true(stoai_heap_usable(&f->seg, off) >= 24);
 }
 
@@ -502,8 +498,8 @@ statistics(void **state)
 	struct stoai_heap_stat s;
 
 	(void)state;
-	stoai_heap_publish(&f->seat[0], a);
-	stoai_heap_publish(&f->seat[0], big);
+	fixture_publish(&f->seat[0], a);
+	fixture_publish(&f->seat[0], big);
 	(void)fixture_alloc(f, 0, 30000);
 	stoai_heap_statistics(&f->seg, &s);
 	assert_int_equal(s.committed, MIB);

@@ -168,7 +168,8 @@ freed_is_gathered(void **state)
 	stoai_longest_gather(&f->seg);
 	assert_int_equal(stoai_longest_find(&f->seg, 0, 1), 0);
 	stoai_header(&f->seg)->freed = UINT64_MAX;
-	stoai_meta_at(&f->seg, 0)->freed = UINT64_MAX;
+	stoai_meta_chunk(&f->seg, stoai_meta_at(&f->seg, 0))->freed =
+		UINT64_MAX;
 	stoai_longest_gather(&f->seg); /* nothing behind the end */
 	stoai_longest_forget(&f->seg);
 }
@@ -248,7 +249,7 @@ beside_a_slow_search(void **state)
 			assert_int_equal(rc, most < spans ? -EAGAIN : 0);
 			run[n] = rc ? 0 : stoai_span_off(&f->seg, run[n]);
 			if (!rc)
-				stoai_heap_publish(&f->seat[seat], run[n]);
+				fixture_publish(&f->seat[seat], run[n]);
 		}
 		if (round % 512 == 511)
 			fixture_recover(f, seat);

@@ -126,10 +126,10 @@ quarantined(uint32_t slot)
 static void
 owns_slabs(struct stoai_seat *seat)
 {
-	uint64_t off;
+	struct stoai_cached block;
 
 	for (int i = 0; i < 2 * SLABS; i++)
-		must(!stoai_heap_alloc(seat, BLOCK, 16, &off));
+		must(!stoai_heap_alloc(seat, BLOCK, 16, &block));
 }
 
 /*
@@ -668,9 +668,9 @@ slots_of_the_dead_are_taken(void **state)
 static void
 owns_all(struct stoai_seat *seat)
 {
-	uint64_t off;
+	struct stoai_cached block;
 
-	while (!stoai_heap_alloc(seat, BLOCK, 16, &off))
+	while (!stoai_heap_alloc(seat, BLOCK, 16, &block))
 		;
 }
 

@@ -540,13 +540,13 @@ static void
 fill_needs(stoa_segment *seg, const stoa_segment_need need[2])
 {
 	struct stoai_seat *seat;
-	uint64_t off;
+	struct stoai_cached block;
 
 	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
 	for (int k = 0; k < 2; k++)
 		for (uint64_t i = 0; i < need[k].count; i++)
-			assert_int_equal(
-				stoai_heap_alloc(seat, need[k].size, 16, &off),
+			assert_int_equal(stoai_heap_alloc(seat, need[k].size,
+						 16, &block),
 				0);
 }
 
@@ -558,7 +558,7 @@ shortages(void **state)
 	stoa_segment_shortage what;
 	struct stoai_seat *seat;
 	stoa_segment *seg = NULL;
-	uint64_t off, run[8];
+	struct stoai_cached block, run[8];
 
 	(void)state;
 	assert_int_equal(
@@ -568,7 +568,7 @@ shortages(void **state)
 	stoa_segment_last_shortage(seg, &what);
 	assert_int_equal(what.hit, STOA_LIMIT_NONE);
 	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 2 * MIB, 16, &off), -ENOSPC);
+	assert_int_equal(stoai_heap_alloc(seat, 2 * MIB, 16, &block), -ENOSPC);
 	stoa_segment_last_shortage(seg, &what);
 	assert_int_equal(what.hit, STOA_LIMIT_SEGMENT);
 	assert_int_equal(what.wanted, 2 * MIB);
@@ -580,8 +580,9 @@ shortages(void **state)
 		assert_int_equal(
 			stoai_heap_alloc(seat, 100 << 10, 16, &run[i]), 0);
 	for (int i = 0; i < 8; i += 2)
-		assert_int_equal(stoai_heap_free(seat, run[i]), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 250 << 10, 16, &off), -ENOSPC);
+		assert_int_equal(stoai_heap_free(seat, run[i].off), 0);
+	assert_int_equal(
+		stoai_heap_alloc(seat, 250 << 10, 16, &block), -ENOSPC);
 	stoa_segment_last_shortage(seg, &what);
 	assert_int_equal(what.hit, STOA_LIMIT_PIECES);
 	stoa_segment_close(seg);
@@ -592,7 +593,8 @@ shortages(void **state)
 				 &seg),
 		0);
 	assert_int_equal(stoai_attach(seg, STOA_NOW, &seat), 0);
-	assert_int_equal(stoai_heap_alloc(seat, 500 << 10, 16, &off), -ENOSPC);
+	assert_int_equal(
+		stoai_heap_alloc(seat, 500 << 10, 16, &block), -ENOSPC);
 	stoa_segment_last_shortage(seg, &what);
 	assert_int_equal(what.hit, STOA_LIMIT_BUFFER);
 	stoa_segment_close(seg);

@@ -16,7 +16,7 @@ import gdb
 import gdb.printing
 
 MAGIC = 0x0A1A0D414F545389
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 # name: (offset, format); tests/gdb/test_printers.py compares both
 HEADER = {
     "magic": (0, "Q"), "layout_version": (8, "I"), "slot_count": (76, "I"),

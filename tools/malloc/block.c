@@ -57,15 +57,18 @@ alloc_far(struct stoai_seat *seat, size_t size, size_t align, uint64_t *ret)
 {
 	stoa_segment *seg = private_segment;
 	uint64_t span = UINT64_C(1) << seg->span_shift, off, before, spans, all;
+	struct stoai_cached block;
 	int rc;
 
 	if (size > SIZE_MAX / 2 - align)
 		return -ENOMEM;
 	/* spans, and no slab's block */
-	rc = stoai_heap_alloc(seat, stoai_max(size, span) + align, span, &off);
+	rc = stoai_heap_alloc(
+		seat, stoai_max(size, span) + align, span, &block);
 	if (rc)
 		return rc;
-	stoai_heap_publish(seat, off);
+	stoai_heap_publish(seat, block);
+	off = block.off;
 	*ret = offset(
 		(void *)stoai_align_up((uintptr_t)stoai_at(seg, off), align));
 	before = (*ret - off) >> seg->span_shift;
@@ -79,12 +82,15 @@ alloc_far(struct stoai_seat *seat, size_t size, size_t align, uint64_t *ret)
 static void *
 alloc_entered(struct stoai_seat *seat, size_t size, size_t align)
 {
-	uint64_t off;
+	struct stoai_cached block;
+	uint64_t off = 0;
 	int rc = stoai_heap_alloc(
-		seat, size, stoai_min(align, ALIGN_HEAP), &off);
+		seat, size, stoai_min(align, ALIGN_HEAP), &block);
 
-	if (!rc)
-		stoai_heap_publish(seat, off);
+	if (!rc) {
+		stoai_heap_publish(seat, block);
+		off = block.off;
+	}
 	/* the mapping itself may be aligned to less than we are asked for */
 	if (!rc && (uintptr_t)stoai_at(private_segment, off) & (align - 1)) {
 		(void)stoai_heap_free(seat, off);
@@ -131,8 +137,8 @@ block_alloc(size_t size, size_t align)
 {
 	struct stoai_seat *seat = private_self.seat;
 	struct stoai_cache *h;
+	struct stoai_cached block;
 	uint32_t index;
-	uint64_t off;
 
 	size += !size;
 	if (stoai_likely(seat && seat->heap && align <= STOAI_BLOCK_MIN)) {
@@ -140,9 +146,9 @@ block_alloc(size_t size, size_t align)
 		index = class_of(h, size);
 		if (stoai_likely(
 			    index < h->class_count &&
-			    stoai_class_pop(h, &h->classes[index], &off))) {
-			stoai_heap_publish(seat, off);
-			return h->base + off;
+			    stoai_class_pop(h, &h->classes[index], &block))) {
+			stoai_heap_publish(seat, block);
+			return h->base + block.off;
 		}
 	}
 	return alloc_slow(size, align);
@@ -206,7 +212,7 @@ block_free(void *p)
 				 own.class->top != own.class->limit)) {
 			pub = a64_load_relaxed(&own.bits->pub);
 			if (stoai_likely(pub & own.bit &&
-					 !(a64_load_relaxed(own.remote) &
+					 !(a64_load_relaxed(&own.bits->remote) &
 						 own.bit))) {
 				a64_store_kill(&own.bits->pub, pub & ~own.bit);
 				stoai_class_push(h, &own, off);
@@ -247,7 +253,8 @@ grow(struct stoai_seat *seat, uint64_t off, uint64_t have, uint64_t want)
 
 	if (stoai_heap_take_behind(seat, off, have, more, &more))
 		return false;
-	stoai_heap_publish(seat, off + (have << seg->span_shift));
+	stoai_heap_publish(seat,
+		(struct stoai_cached){off + (have << seg->span_shift), 0});
 	return !stoai_heap_merge(seg, off, have, more);
 }
 
