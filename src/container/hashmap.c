@@ -110,7 +110,7 @@ map_show(const stoa_tx *rd, const struct stoai_map *m, uint64_t room)
 
 	if (!view)
 		return;
-	view->map = m->shared;
+	view->map = stoa_view_key_(m->shared);
 	view->table = m->table;
 	view->word = (uint64_t)m->log2 << STOAI_TABLE_SHIFT | m->off;
 	view->shape = m->shape;
@@ -126,9 +126,8 @@ map_seen(const stoa_tx *rd, const stoa_hashmap *m, struct stoai_map *ret)
 {
 	const stoa_view_ *view = &rd->view;
 
-	if (stoai_unlikely(view->map != m ||
-			   view->word != a64_load_relaxed(&m->table_) ||
-			   view->thread != stoa_thread_self_()))
+	if (stoai_unlikely(view->map != stoa_view_key_(m) ||
+			   view->word != a64_load_relaxed(&m->table_)))
 		return false;
 	ret->shared = m;
 	ret->shape = view->shape;
@@ -415,8 +414,8 @@ map_put_quick(
 	unsigned char *group, *slot;
 	unsigned hit, i;
 
-	if (view->map != m || !view->room || view->word != m->table_ ||
-		view->thread != stoa_thread_self_())
+	if (view->map != stoa_view_key_(m) || !view->room ||
+		view->word != m->table_)
 		return NULL;
 	mask = view->mask;
 	slot_size = s->core.slot_size;

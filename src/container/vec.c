@@ -317,11 +317,10 @@ vec_show(stoa_tx *tx, const struct stoai_vec *v)
 
 	if (!view || v->shape->type->boxed)
 		return;
-	view->vec = v->shared;
+	view->vec = stoa_view_key_(v->shared);
 	view->data = v->off;
 	view->first = stoai_mutable(v->data);
-	view->next = vec_slot(v, v->count);
-	view->end = vec_slot(v, v->capacity);
+	view->capacity = v->capacity;
 }
 
 STOAI_FLATTEN void *

@@ -129,9 +129,7 @@ stoai_tx_inside(const stoa_tx *rd, const void *p, uint64_t size)
 static inline void
 stoai_view_empty(struct stoa_tx *tx)
 {
-	tx->view.thread = NULL;
-	tx->view.map = NULL;
-	tx->view.vec = NULL;
+	tx->view.map = tx->view.vec = 0;
 }
 
 /*
@@ -145,7 +143,6 @@ stoai_view_fill(const stoa_tx *rd)
 
 	if (!tx->seat || tx->seat->scope != tx || tx->seg->checked)
 		return NULL;
-	tx->view.thread = stoa_thread_self_();
 	return &tx->view;
 }
 

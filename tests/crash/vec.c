@@ -52,6 +52,19 @@ push_more(stoa_tx *tx, const data *d)
 	*numbers_add(tx, &d->numbers) = last;
 }
 
+/* Without a call, over what was there before. */
+static void
+push_over(stoa_tx *tx, const data *d)
+{
+	uint64_t last = 0;
+
+	(void)numbers_push(tx, &d->numbers, 10);
+	for (int i = 0; i < 3; i++)
+		(void)numbers_pop(tx, &d->numbers, &last);
+	for (uint64_t i = 0; i < 3; i++)
+		(void)numbers_push(tx, &d->numbers, 20 + i);
+}
+
 static void
 add(stoa_tx *tx, const data *d)
 {
@@ -169,6 +182,8 @@ static const struct crash_case cases[] = {
 	CASE("vec insert, longer in place", "vec_insert", two_spans,
 		insert_late),
 	CASE("vec push, more", "vec_push vec_room_", three, push_more),
+	CASE("vec push, over what was popped", "vec_push vec_room_ vec_pop",
+		three, push_over),
 	CASE("vec push, more, first", "vec_push vec_room_", NULL, push_more),
 	CASE("vec add", "vec_add", three, add),
 	CASE("vec edit", "vec_edit stoa_vec_edit_", three, edit),

@@ -313,7 +313,7 @@ run_is_freed_by_two(void **state)
 {
 	pthread_t t = other_start();
 	struct sigaction old[2];
-	struct stoai_cached block;
+	struct stoai_cached block = {0, 0};
 	uint64_t span;
 
 	(void)state;

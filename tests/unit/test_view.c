@@ -106,24 +106,49 @@ test_it_is_used(void **state)
 
 	STOA_TX(tx, f->seg);
 	(void)numbers_push(tx, &f->p->v, 1);
-	assert_ptr_equal(tx->view.vec, &f->p->v);
-	assert_ptr_equal(tx->view.thread, stoa_thread_self_());
+	assert_int_equal(tx->view.vec, stoa_view_key_(&f->p->v));
 	const uint64_t *second = numbers_push(tx, &f->p->v, 2);
-	assert_ptr_equal(second + 1, tx->view.next);
+	assert_ptr_equal(second, (uint64_t *)(void *)tx->view.first + KEYS + 1);
 	(void)counts_put(tx, &f->p->m, KEYS, 1);
-	assert_ptr_equal(tx->view.map, &f->p->m);
+	assert_int_equal(tx->view.map, stoa_view_key_(&f->p->m));
 	assert_int_not_equal(tx->view.room, 0);
 	uint64_t room = tx->view.room;
 	(void)counts_put(tx, &f->p->m, KEYS + 1, 1);
 	assert_int_equal(tx->view.room, room - 1);
 	assert_int_equal(stoa_tx_commit(tx), 0);
-	assert_null(tx->view.thread);
+	assert_int_equal(tx->view.map | tx->view.vec, 0);
 	assert_int_equal(f->p->v.core_.count_, KEYS + 2);
 	assert_int_equal(f->p->m.core_.count_, KEYS + 2);
 	STOA_READ(rd, f->seg);
 	assert_non_null(counts_get(rd, &f->p->m, 1));
-	assert_ptr_equal(rd->view.map, &f->p->m);
+	assert_int_equal(rd->view.map, stoa_view_key_(&f->p->m));
 	assert_int_equal(rd->view.room, 0);
+}
+
+/* What it is written over was there before the scope, and comes back with its undo. */
+static void
+test_pushed_over_what_was_there(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t popped;
+
+	{
+		STOA_TX(tx, f->seg);
+		(void)numbers_push(tx, &f->p->v, 1);
+		for (int i = 0; i < 3; i++)
+			assert_true(numbers_pop(tx, &f->p->v, &popped));
+		assert_int_equal(popped, KEYS - 2);
+		numbers_resize(tx, &f->p->v, KEYS - 5);
+		assert_true(numbers_remove(tx, &f->p->v, 0));
+		assert_int_equal(tx->view.vec, stoa_view_key_(&f->p->v));
+		for (uint64_t i = 0; i < 7; i++)
+			(void)numbers_push(tx, &f->p->v, 1000 + i);
+		assert_int_equal(*numbers_get(tx, &f->p->v, KEYS - 6), 1000);
+	}
+	STOA_READ(rd, f->seg);
+	assert_there(f, KEYS, KEYS);
+	for (uint64_t i = 0; i < KEYS; i++)
+		assert_int_equal(*numbers_get(rd, &f->p->v, i), i);
 }
 
 static void
@@ -152,7 +177,7 @@ test_a_failure_ends_it(void **state)
 	fill(tx, f->p);
 	assert_non_null(counts_get(tx, &f->p->m, 1));
 	assert_int_equal(stoa_tx_fail(tx, -EDOM), -EDOM);
-	assert_null(tx->view.thread);
+	assert_int_equal(tx->view.map | tx->view.vec, 0);
 	/* scratch memory, and nothing found */
 	assert_false(stoai_in_heap(f->seg,
 		(uint64_t)((char *)numbers_push(tx, &f->p->v, 7) -
@@ -193,14 +218,14 @@ test_a_scope_inside_ends_it(void **state)
 	(void)counts_put(tx, &f->p->m, 1000, 1);
 	{
 		STOA_TX(in, f->seg);
-		assert_null(tx->view.thread);
+		assert_int_equal(tx->view.map | tx->view.vec, 0);
 		for (uint64_t i = 0; i < 200; i++) {
 			(void)numbers_push(in, &f->p->v, i);
 			(void)counts_put(in, &f->p->m, 2000 + i, i);
 		}
 		/* the outer one may read, and remembers nothing of it */
 		assert_int_equal(*counts_get(tx, &f->p->m, 2001), 1);
-		assert_null(tx->view.thread);
+		assert_int_equal(tx->view.map | tx->view.vec, 0);
 	} /* undone */
 	assert_int_equal(f->p->v.core_.count_, KEYS + 1);
 	(void)numbers_push(tx, &f->p->v, 2);
@@ -298,10 +323,10 @@ test_waiting_ends_it(void **state)
 
 	STOA_TX(tx, f->seg);
 	assert_non_null(counts_get(tx, &f->p->m, 1));
-	assert_ptr_equal(tx->view.map, &f->p->m);
+	assert_int_equal(tx->view.map, stoa_view_key_(&f->p->m));
 	assert_int_equal(
 		stoa_tx_wait(tx, &f->p->changed, stoa_in_ms(1)), -ETIMEDOUT);
-	assert_null(tx->view.thread);
+	assert_int_equal(tx->view.map | tx->view.vec, 0);
 	assert_int_equal(stoa_tx_commit(tx), 0);
 }
 
@@ -410,6 +435,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_it_is_used),
+		TEST(test_pushed_over_what_was_there),
 		TEST(test_two_take_turns),
 		TEST(test_a_failure_ends_it),
 		TEST(test_a_finished_scope_has_none),

@@ -5,9 +5,11 @@
  *
  * A body may go on with what stands here without a call while
  *
- *	thread is the calling thread   the scope is its own, and open;
- *	map or vec is what it is about, and the words of that container say still
- *	what they said: so the library need not think of this when it changes one.
+ *	map or vec is the key of what it is about and of the calling thread: so the
+ *	scope is its own, and open; and
+ *	the words of that container say still what they said: so the library need
+ *	not think of this when it changes one. A vector's count may be another:
+ *	whatever lies behind its end is dead, or saved by who made it shorter.
  *
  * The library alone fills and empties it: filled for the innermost scope of a
  * writable mapping that has not failed; emptied when the scope fails, waits, ends,
@@ -20,8 +22,7 @@
 STOA_BEGIN_DECLS
 
 typedef struct stoa_view_ {
-	const void          *thread; /* NULL: nothing may be believed */
-	const void          *map;
+	uintptr_t            map;    /* stoa_view_key_; 0: nothing may be believed */
 	const unsigned char *table;
 	uint64_t             word;   /* the map's table_ */
 	const void          *shape;  /* the library's own */
@@ -29,9 +30,9 @@ typedef struct stoa_view_ {
 	uint64_t             fresh;  /* made in this scope: needs no undo record */
 	uint64_t             room;   /* slots to be taken; only in a transaction that
 	                                has saved the map's counts */
-	const void          *vec;    /* likewise: its count is saved, its end is dead */
-	unsigned char       *first, *next, *end;
-	uint64_t             data;   /* the vector's data_ */
+	uintptr_t            vec;    /* likewise: its count is saved, its end is dead */
+	unsigned char       *first;
+	uint64_t             data, capacity; /* the vector's words */
 } stoa_view_;
 
 static inline __attribute__((always_inline, unused)) const void *stoa_thread_self_(void)
@@ -44,6 +45,12 @@ static inline __attribute__((always_inline, unused)) const void *stoa_thread_sel
 #else
 	return __builtin_thread_pointer();
 #endif
+}
+
+/* Two comparisons in one. Never 0: no container lies where a thread's own words do. */
+static inline __attribute__((always_inline, unused)) uintptr_t stoa_view_key_(const void *container)
+{
+	return (uintptr_t)container ^ (uintptr_t)stoa_thread_self_();
 }
 
 STOA_END_DECLS
