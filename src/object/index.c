@@ -160,7 +160,9 @@ stoai_entry_at(const stoa_tx *rd, uint64_t off)
 
 	if (!e)
 		return NULL;
+	/* what lies elsewhere, the root say, is none by its data's place */
 	if (size && size <= STOAI_NAME_MAX &&
+		a32_load_relaxed(&e->data_at) > sizeof *e + size &&
 		stoai_tx_at(rd, off, sizeof *e + size + 1) &&
 		e->name[size] == '\0')
 		return e;
