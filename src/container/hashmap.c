@@ -111,6 +111,7 @@ map_show(const stoa_tx *rd, const struct stoai_map *m, uint64_t room)
 	if (!view)
 		return;
 	view->map = stoa_view_key_(m->shared);
+	view->map_type = m->shape->type;
 	view->table = m->table;
 	view->word = (uint64_t)m->log2 << STOAI_TABLE_SHIFT | m->off;
 	view->shape = m->shape;
@@ -122,11 +123,13 @@ map_show(const stoa_tx *rd, const struct stoai_map *m, uint64_t room)
 }
 
 static inline bool
-map_seen(const stoa_tx *rd, const stoa_hashmap *m, struct stoai_map *ret)
+map_seen(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
+	struct stoai_map *ret)
 {
 	const stoa_view_ *view = &rd->view;
 
 	if (stoai_unlikely(view->map != stoa_view_key_(m) ||
+			   view->map_type != t ||
 			   view->word != a64_load_relaxed(&m->table_)))
 		return false;
 	ret->shared = m;
@@ -142,7 +145,7 @@ static inline bool
 map_look(const stoa_tx *rd, const stoa_hashmap *m, const stoa_type *t,
 	struct stoai_map *ret)
 {
-	if (stoai_likely(map_seen(rd, m, ret)))
+	if (stoai_likely(map_seen(rd, m, t, ret)))
 		return true;
 	if (!map_open(rd, m, t, ret))
 		return false;
@@ -404,8 +407,8 @@ map_add(stoa_tx *tx, struct stoai_map *m, const void *key, size_t size,
  * many insertions the machine can have under way while it waits for their lines.
  */
 static inline __attribute__((always_inline)) void *
-map_put_quick(
-	stoa_tx *tx, const stoa_hashmap *m, const void *key, bool *ret_new)
+map_put_quick(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
+	const void *key, bool *ret_new)
 {
 	stoa_view_ *view = &tx->view;
 	stoa_hashmap *shared = stoai_mutable(m);
@@ -414,8 +417,8 @@ map_put_quick(
 	unsigned char *group, *slot;
 	unsigned hit, i;
 
-	if (view->map != stoa_view_key_(m) || !view->room ||
-		view->word != m->table_)
+	if (view->map != stoa_view_key_(m) || view->map_type != t ||
+		!view->room || view->word != m->table_)
 		return NULL;
 	mask = view->mask;
 	slot_size = s->core.slot_size;
@@ -481,7 +484,7 @@ map_ensure(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	struct stoai_map map;
 	struct map_found at;
 	bool fresh = false;
-	void *val = map_put_quick(tx, m, key, &fresh);
+	void *val = map_put_quick(tx, m, t, key, &fresh);
 
 	if (fresh)
 		return memset(val, 0, t->val->size);
@@ -537,7 +540,7 @@ stoa_hashmap_put_(stoa_tx *tx, const stoa_hashmap *m, const stoa_type *t,
 	const void *key, size_t size, const void *val)
 {
 	bool fresh;
-	void *to = map_put_quick(tx, m, key, &fresh);
+	void *to = map_put_quick(tx, m, t, key, &fresh);
 
 	if (stoai_unlikely(!to))
 		to = map_put(tx, m, t, key, size);

@@ -18,7 +18,8 @@
  *
  * Crash argument: change.c. An element is written behind the count, where bytes
  * are dead, and counts once the saved count is stored. What becomes dead again
- * is saved first. Growth builds aside and swaps, or lengthens the block where it
+ * is saved first: whoever makes a vector shorter saves what was there, and a push
+ * over it in the same scope (stoa/detail/view.h) relies on that. Growth builds aside and swaps, or lengthens the block where it
  * is, which is undone by itself (tx/resize.c). An insertion or a removal in the
  * middle saves the range that moves.
  */
@@ -318,6 +319,7 @@ vec_show(stoa_tx *tx, const struct stoai_vec *v)
 	if (!view || v->shape->type->boxed)
 		return;
 	view->vec = stoa_view_key_(v->shared);
+	view->vec_type = v->shape->type;
 	view->data = v->off;
 	view->first = stoai_mutable(v->data);
 	view->capacity = v->capacity;

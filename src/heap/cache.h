@@ -32,7 +32,7 @@ enum {
 /*
  * A block, and where its bit is: bytes from metas to its word of bits, times 64, and
  * the bit's number. So neither publishing nor spilling looks for it again. Place 0: a
- * run of spans, or somewhere.
+ * run of spans.
  */
 struct stoai_cached {
 	uint64_t off, place;

@@ -177,17 +177,10 @@ stoai_heap_free_logged(stoa_segment *seg, uint32_t slot, uint64_t off,
 }
 
 void
-stoai_heap_publish_slow(struct stoai_seat *seat, uint64_t off)
+stoai_heap_publish_run(struct stoai_seat *seat, uint64_t off)
 {
 	struct stoai_block block;
-	struct stoai_own own;
 
-	if (stoai_own_find(seat->heap, off, &own) &&
-		a64_load_relaxed(&own.bits->alloc) & own.bit) {
-		a64_store_kill(&own.bits->pub,
-			a64_load_relaxed(&own.bits->pub) | own.bit);
-		return;
-	}
 	/* else it has been ours a moment ago: damage, which a check will find */
 	if (stoai_block_find(seat->seg, off, &block) && block.off == off &&
 		stoai_span_transient_of(block.word, seat->index))
@@ -207,7 +200,7 @@ stoai_heap_publish_many(
 		struct stoai_bits *its = stoai_place_bits(h, block[i].place);
 
 		if (!block[i].place) {
-			stoai_heap_publish_slow(seat, block[i].off);
+			stoai_heap_publish_run(seat, block[i].off);
 			continue;
 		}
 		if (its != bits) {

@@ -31,12 +31,13 @@ int stoai_heap_align_check(const stoa_segment *seg, uint64_t align);
 int stoai_heap_alloc_slow(struct stoai_seat *seat, uint64_t size,
 	uint64_t align, struct stoai_cached *ret);
 int stoai_heap_free_slow(struct stoai_seat *seat, uint64_t off);
-void stoai_heap_publish_slow(struct stoai_seat *seat, uint64_t off);
+void stoai_heap_publish_run(struct stoai_seat *seat, uint64_t off);
 
 /*
  * A transient block of at least `size` bytes (0 counts as 1), aligned to
- * `align` (a power of two up to 2 MiB); *ret is what publishing wants. 0; -ENOSPC with a text that says which
- * limit was hit; -EINVAL (align); -EBADMSG; or what stoai_lock returns.
+ * `align` (a power of two up to 2 MiB); publishing wants it as it is here. 0;
+ * -ENOSPC with a text that says which limit was hit; -EINVAL (align); -EBADMSG;
+ * or what stoai_lock returns.
  */
 static inline int
 stoai_heap_alloc(struct stoai_seat *seat, uint64_t size, uint64_t align,
@@ -44,7 +45,7 @@ stoai_heap_alloc(struct stoai_seat *seat, uint64_t size, uint64_t align,
 {
 	struct stoai_cache *h = seat->heap;
 	struct stoai_cached
-		block; /* not *ret, which may then be two registers */
+		slow; /* its address is known; *ret can be registers */
 	int rc;
 
 	if (stoai_likely(size - 1 < (uint64_t)STOAI_LUT * STOAI_BLOCK_MIN &&
@@ -54,9 +55,9 @@ stoai_heap_alloc(struct stoai_seat *seat, uint64_t size, uint64_t align,
 		if (stoai_likely(stoai_class_pop(h, c, ret)))
 			return 0;
 	}
-	rc = stoai_heap_alloc_slow(seat, size, align, &block);
+	rc = stoai_heap_alloc_slow(seat, size, align, &slow);
 	if (!rc)
-		*ret = block;
+		*ret = slow;
 	return rc;
 }
 
@@ -69,7 +70,7 @@ void stoai_heap_clear(struct stoai_seat *seat, uint64_t off, uint64_t size);
 
 /*
  * Of this thread's own transient block, as it was allocated: shared data owns it now.
- * One store. A block whose place is not known has 0 there.
+ * One store. A run's place is 0.
  */
 static inline void
 stoai_heap_publish(struct stoai_seat *seat, struct stoai_cached block)
@@ -77,7 +78,7 @@ stoai_heap_publish(struct stoai_seat *seat, struct stoai_cached block)
 	struct stoai_bits *bits;
 
 	if (stoai_unlikely(!block.place)) {
-		stoai_heap_publish_slow(seat, block.off);
+		stoai_heap_publish_run(seat, block.off);
 		return;
 	}
 	bits = stoai_place_bits(seat->heap, block.place);

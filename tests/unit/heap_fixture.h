@@ -162,14 +162,20 @@ fixture_try(
 	return rc;
 }
 
-/* By its place, if it is the last one; else it is looked for. */
+/* As it was allocated, whenever that was. */
 static inline void
 fixture_publish(struct stoai_seat *seat, uint64_t off)
 {
-	stoai_heap_publish(seat, off == fixture_last.off
-					 ? fixture_last
-					 : (struct stoai_cached){off, 0});
+	struct stoai_cached block = {off, 0};
+	struct stoai_own own;
+
+	if (off == fixture_last.off)
+		block = fixture_last;
+	else if (stoai_own_find(seat->heap, off, &own) &&
+		 a64_load_relaxed(&own.bits->alloc) & own.bit)
+		block.place = stoai_own_place(seat->heap, &own);
 	fixture_last.off = 0;
+	stoai_heap_publish(seat, block);
 }
 
 static inline uint64_t

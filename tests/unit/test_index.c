@@ -448,6 +448,26 @@ damaged_class_names_are_told(void **state)
 	}
 }
 
+/* What its bytes say could be a name. */
+static void
+link_to_what_is_no_entry(struct stoai_entry *e)
+{
+	struct stoai_entry *no = NULL;
+	uint64_t was = e->next;
+
+	assert_int_equal(STOA_DO(tx, seg, no = stoa_alloc(tx, 64, 16)), 0);
+	memset(no, 0, 64);
+	no->name_size = 1;
+	no->name[0] = 'b';
+	e->next = stoai_off(seg, no);
+	assert_int_equal(
+		STOA_DO(tx, seg, (void)stoa_object_create(tx, "bb", quote)),
+		-EBADMSG);
+	assert_int_equal(no->hash, 0);
+	e->next = was;
+	assert_int_equal(STOA_DO(tx, seg, stoa_free(tx, no)), 0);
+}
+
 static void
 damaged_indexes_are_told(void **state)
 {
@@ -481,25 +501,8 @@ damaged_indexes_are_told(void **state)
 			assert_damaged("object ");
 			e->next = was;
 		}
-		if (k == 2) { /* to what is no entry, but could have a name */
-			struct stoai_entry *no = NULL;
-
-			assert_int_equal(
-				STOA_DO(tx, seg, no = stoa_alloc(tx, 64, 16)),
-				0);
-			memset(no, 0, 64);
-			no->name_size = 1;
-			no->name[0] = 'b';
-			e->next = stoai_off(seg, no);
-			assert_int_equal(STOA_DO(tx, seg,
-						 (void)stoa_object_create(
-							 tx, "bb", quote)),
-				-EBADMSG);
-			assert_int_equal(no->hash, 0);
-			e->next = was;
-			assert_int_equal(
-				STOA_DO(tx, seg, stoa_free(tx, no)), 0);
-		}
+		if (k == 2)
+			link_to_what_is_no_entry(e);
 		e->name[0] = '\2'; /* the first all the same, or in a list */
 		assert_damaged("object ");
 		e->name[0] = 'c';

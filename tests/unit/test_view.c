@@ -19,6 +19,11 @@
 #define STOA_VAL  uint64_t
 #include <stoa/template/vec.h>
 
+typedef struct page_line {
+	uint64_t word[8];
+} page_line;
+STOA_TYPE(page_line, word);
+
 #define STOA_NAME counts
 #define STOA_KEY  uint64_t
 #define STOA_VAL  uint64_t
@@ -28,6 +33,16 @@
 #define STOA_NAME plain
 #define STOA_KEY  uint64_t
 #define STOA_VAL  uint64_t
+#include <stoa/template/hashmap.h>
+
+#define STOA_NAME others
+#define STOA_VAL  page_line
+#include <stoa/template/vec.h>
+
+#define STOA_NAME lines
+#define STOA_KEY  uint64_t
+#define STOA_VAL  page_line
+#define STOA_INLINE
 #include <stoa/template/hashmap.h>
 
 typedef struct page {
@@ -149,6 +164,44 @@ test_pushed_over_what_was_there(void **state)
 	assert_there(f, KEYS, KEYS);
 	for (uint64_t i = 0; i < KEYS; i++)
 		assert_int_equal(*numbers_get(rd, &f->p->v, i), i);
+}
+
+/* Damage can make one address of two containers of different types. */
+static void
+test_another_type(void **state)
+{
+	struct fixture *f = *state;
+	const others *o = (const void *)&f->p->v;
+	const lines *l = (const void *)&f->p->m;
+
+	{
+		STOA_TX(tx, f->seg);
+		(void)numbers_push(tx, &f->p->v, 1);
+		assert_int_equal(tx->view.vec, stoa_view_key_(o));
+		(void)others_add(tx, o);
+		assert_int_equal(stoa_tx_error(tx), -EPROTOTYPE);
+	}
+	{
+		STOA_TX(tx, f->seg);
+		(void)counts_put(tx, &f->p->m, KEYS, 1);
+		assert_int_equal(tx->view.map, stoa_view_key_(l));
+		(void)stoa_hashmap_put_(tx, &l->core_, &stoa_type_lines,
+			&(uint64_t){KEYS + 1}, 8, NULL);
+		assert_int_equal(stoa_tx_error(tx), -EPROTOTYPE);
+	}
+	{
+		STOA_TX(tx, f->seg);
+		(void)counts_put(tx, &f->p->m, KEYS, 1);
+		assert_int_equal(tx->view.map, stoa_view_key_(l));
+		assert_null(stoa_hashmap_get_(
+			tx, &l->core_, &stoa_type_lines, &(uint64_t){1}, 8));
+		assert_int_equal(stoa_tx_error(tx), -EPROTOTYPE);
+	}
+	STOA_READ(rd, f->seg);
+	assert_there(f, KEYS, KEYS);
+	assert_non_null(counts_get(rd, &f->p->m, 1));
+	assert_null(lines_get(rd, l, 1));
+	assert_int_equal(stoa_tx_error(rd), -EPROTOTYPE);
 }
 
 static void
@@ -436,6 +489,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_it_is_used),
 		TEST(test_pushed_over_what_was_there),
+		TEST(test_another_type),
 		TEST(test_two_take_turns),
 		TEST(test_a_failure_ends_it),
 		TEST(test_a_finished_scope_has_none),

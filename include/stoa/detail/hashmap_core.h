@@ -267,7 +267,7 @@ STOA_CORE_ const void *stoa_hashmap_get_core_(const stoa_tx *rd, const stoa_hash
 	stoa_key_ k;
 
 	/* in this order: m may be gone with its segment */
-	if (__builtin_expect(view->map != stoa_view_key_(m) ||
+	if (__builtin_expect(view->map != stoa_view_key_(m) || view->map_type != t ||
 		word != __atomic_load_n(&m->table_, __ATOMIC_RELAXED), 0)) {
 		table = stoa_hashmap_table_(rd, m, t, &word);
 		if (!table)
