@@ -239,8 +239,6 @@ block_new(stoa_tx *tx, struct pool *v)
 {
 	stoa_pool_block *b = stoai_tx_alloc_dirty(
 		tx, v->bytes, stoai_max(v->align, STOAI_BLOCK_MIN));
-	struct stoai_saved *saved;
-	uint64_t off;
 
 	if (!b)
 		return NULL;
@@ -249,11 +247,7 @@ block_new(stoa_tx *tx, struct pool *v)
 	if (!block_link(tx, v, b, BIN_FREE) ||
 		!stoai_pool_set(tx, &v->shared->free_, v->shared->free_ + 1))
 		return NULL;
-	if (stoai_likely(!tx->seg->checked)) { /* it is undone with its block */
-		off = stoai_off(tx->seg, &b->used_);
-		saved = stoai_saved_at(tx, off);
-		*saved = (struct stoai_saved){off, tx->serial, HOT};
-	}
+	stoai_tx_saved(tx, &b->used_, HOT);
 	return b;
 }
 

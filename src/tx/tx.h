@@ -225,8 +225,22 @@ stoai_tx_save(stoa_tx *tx, const void *p, uint64_t size)
 }
 
 /*
- * The same for one byte in the heap that a scope which may write is about to
- * change for the first time: nothing is asked and nothing remembered.
+ * What this scope need not save: it was dead when the scope began, or is undone with
+ * its block. Checked mode wants it saved all the same.
+ */
+static inline void
+stoai_tx_saved(stoa_tx *tx, const void *p, uint32_t size)
+{
+	uint64_t off = stoai_off(tx->seg, p);
+
+	if (stoai_likely(!tx->seg->checked))
+		*stoai_saved_at(tx, off) =
+			(struct stoai_saved){off, tx->serial, size};
+}
+
+/*
+ * Saves one byte in the heap that a scope which may write is about to change for
+ * the first time: nothing is asked and nothing remembered.
  */
 static inline bool
 stoai_tx_save_byte(stoa_tx *tx, const unsigned char *p)

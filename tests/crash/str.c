@@ -52,6 +52,17 @@ append_long(stoa_tx *tx, const data *d)
 	stoa_str_append(tx, &d->text, long_text);
 }
 
+/* Over the end that it made itself, and one that it made shorter. */
+static void
+append_again(stoa_tx *tx, const data *d)
+{
+	stoa_str_append(tx, &d->text, "+");
+	stoa_str_append(tx, &d->text, "more");
+	stoa_str_setn(tx, &d->text, long_text, 40);
+	stoa_str_append(tx, &d->text, "+");
+	stoa_str_append(tx, &d->text, "again");
+}
+
 /* Full, in whole spans, with free ones behind. */
 static void
 two_spans(stoa_tx *tx, const data *d)
@@ -83,6 +94,8 @@ static const struct crash_case cases[] = {
 		append_long),
 	CASE("stoa_str_append, heap", "stoa_str_append", text_long,
 		append_long),
+	CASE("stoa_str_append, again", "stoa_str_append", text_long,
+		append_again),
 	CASE("stoa_str_append, longer in place", "stoa_str_append", two_spans,
 		append_long),
 	CASE("stoa_str_printf", "stoa_str_printf", text_short, print),

@@ -215,6 +215,46 @@ test_printf(void **state)
 	assert_int_equal(stoa_tx_commit(tx), 0);
 }
 
+/* Each scope undoes what it has appended, to the end that it found. */
+static void
+test_append_is_undone(void **state)
+{
+	struct fixture *f = *state;
+	const stoa_str *s = &f->p->a;
+	char begun[41] = {0};
+
+	memset(begun, 'a', 40);
+	{
+		STOA_TX(tx, f->seg);
+		stoa_str_setn(tx, s, begun, 40);
+		stoa_str_append(tx, s, "b"); /* there is room for more */
+		stoa_str_setn(tx, s, begun, 40);
+		assert_int_equal(stoa_tx_commit(tx), 0);
+	}
+	{
+		STOA_TX(tx, f->seg);
+		stoa_str_append(tx, s, "1");
+		stoa_str_append(tx, s, "2");
+		{
+			STOA_TX(in, f->seg);
+			stoa_str_append(in, s, "x");
+			stoa_str_append(in, s, "y");
+		}
+		assert_int_equal(stoa_str_size(tx, s), 42);
+		assert_string_equal(stoa_str_get(tx, s) + 40, "12");
+		stoa_str_append(tx, s, "3");
+		{
+			STOA_TX(in, f->seg);
+			stoa_str_append(in, s, "4");
+			assert_int_equal(stoa_tx_commit(in), 0);
+		}
+		stoa_str_append(tx, s, "5");
+		assert_string_equal(stoa_str_get(tx, s) + 40, "12345");
+	}
+	STOA_READ(rd, f->seg);
+	assert_string_equal(stoa_str_get(rd, s), begun);
+}
+
 /* Many appends cost few blocks: capacity grows by halves. */
 static void
 test_growth(void **state)
@@ -377,6 +417,8 @@ main(void)
 			test_append_matrix, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alias, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_printf, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_append_is_undone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_growth, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_longer_in_place, setup, teardown),
