@@ -166,7 +166,7 @@ stoai_entry_at(const stoa_tx *rd, uint64_t off)
 		stoai_tx_at(rd, off, sizeof *e + size + 1) &&
 		e->name[size] == '\0')
 		return e;
-	(void)stoai_tx_damaged(rd, "object I2: an entry at %#llx has no name",
+	(void)stoai_tx_damaged(rd, "object I2: what lies at %#llx is no entry",
 		(unsigned long long)off);
 	return NULL;
 }

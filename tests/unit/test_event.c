@@ -117,7 +117,7 @@ taken_at_timeout(enum stoai_os_call call)
 	stoai_os_fault = NULL;
 	a32_store_release(&at->event.word_,
 		2); /* set, which cleared the bits, and taken */
-	stoai_os_sleep(2000000);
+	stoai_os_sleep(250000000);
 	return -ETIMEDOUT;
 }
 
@@ -128,7 +128,7 @@ late_taker_marks_the_word(void **state)
 	(void)own_seat();
 	stoai_os_fault = taken_at_timeout;
 	assert_int_equal(
-		stoa_event_take_until(&at->event, stoa_in_ms(1)), -ETIMEDOUT);
+		stoa_event_take_until(&at->event, stoa_in_ms(200)), -ETIMEDOUT);
 	assert_int_equal(a32_load_acquire(&at->event.word_), TAKERS | 2);
 }
 
@@ -139,7 +139,7 @@ set_at_timeout(enum stoai_os_call call)
 		return 0;
 	stoai_os_fault = NULL;
 	a32_store_release(&at->event.word_, 3);
-	stoai_os_sleep(2000000);
+	stoai_os_sleep(250000000);
 	return -ETIMEDOUT;
 }
 
@@ -149,7 +149,7 @@ set_at_the_end_is_set(void **state)
 	(void)state;
 	(void)own_seat();
 	stoai_os_fault = set_at_timeout;
-	assert_int_equal(stoa_event_take_until(&at->event, stoa_in_ms(1)), 0);
+	assert_int_equal(stoa_event_take_until(&at->event, stoa_in_ms(200)), 0);
 	assert_int_equal(a32_load_acquire(&at->event.word_), TAKERS | 2);
 }
 

@@ -94,7 +94,7 @@ damage_by_invariant(void **state)
 	assert_damaged("object I2: 'b' at");
 	e->name[0] = 'a';
 	e->name_size = 0;
-	assert_damaged("object I2: an entry");
+	assert_damaged("object I2: what lies at");
 	e->name_size = 1;
 
 	root->count = 2;
@@ -115,7 +115,7 @@ damage_by_invariant(void **state)
 	e->type_id = was;
 	was = e->data_at;
 	e->data_at = 0;
-	assert_damaged("object E2: 'a' has 1 elements");
+	assert_damaged("object I2: what lies at");
 	e->data_at = (uint32_t)was + 4; /* not aligned */
 	assert_damaged("object E2: 'a' has 1 elements");
 	e->data_at = (uint32_t)was + 4096;

@@ -86,7 +86,7 @@ post_at_timeout(enum stoai_os_call call)
 		return 0;
 	stoai_os_fault = NULL;
 	a32_fetch_add_seq_cst(&at->sem.word_, 1);
-	stoai_os_sleep(2000000); /* and the deadline is over */
+	stoai_os_sleep(250000000); /* and the deadline is over */
 	return -ETIMEDOUT;
 }
 
@@ -97,7 +97,8 @@ woken_at_the_end_is_woken(void **state)
 	(void)state;
 	(void)own_seat();
 	stoai_os_fault = post_at_timeout;
-	assert_int_equal(stoa_semaphore_wait_until(&at->sem, stoa_in_ms(1)), 0);
+	assert_int_equal(
+		stoa_semaphore_wait_until(&at->sem, stoa_in_ms(200)), 0);
 	assert_int_equal(a32_load_acquire(&at->sem.word_), SLEEPING);
 }
 
@@ -109,7 +110,7 @@ taken_at_timeout(enum stoai_os_call call)
 	stoai_os_fault = NULL;
 	at->sem.word_ =
 		0; /* posted, which cleared the bit, and taken by another */
-	stoai_os_sleep(2000000);
+	stoai_os_sleep(250000000);
 	return -ETIMEDOUT;
 }
 
@@ -120,8 +121,8 @@ late_waiter_marks_the_word(void **state)
 	(void)state;
 	(void)own_seat();
 	stoai_os_fault = taken_at_timeout;
-	assert_int_equal(
-		stoa_semaphore_wait_until(&at->sem, stoa_in_ms(1)), -ETIMEDOUT);
+	assert_int_equal(stoa_semaphore_wait_until(&at->sem, stoa_in_ms(200)),
+		-ETIMEDOUT);
 	assert_int_equal(a32_load_acquire(&at->sem.word_), SLEEPING);
 }
 
