@@ -397,6 +397,10 @@ static const struct measure_row rows[] = {
 
 static const struct measure_goal goals[] = {
 	{.work = "raw mutex", .peer = "bare", .goal = 1.1, .at_most = true},
+	{.work = "raw mutex",
+		.peer = "glibc robust",
+		.goal = 1.05,
+		.at_most = true},
 	{.work = "raw shared", .peer = "boost", .goal = 0.5, .at_most = true},
 	{.work = "raw shared, two", .one = "raw shared", .goal = 1.8},
 	{.work = "round trip", .peer = "bare", .goal = 1.1, .at_most = true},
