@@ -237,7 +237,7 @@ str_extend(stoa_tx *tx, const stoa_str *s, const struct stoai_string *old,
 		return;
 	memmove(end, text, size);
 	end[size] = '\0';
-	stoai_tx_saved(tx, end + size, 1);
+	stoai_tx_saved(tx, end + size, 1); /* the next append's first byte */
 	str_store(tx, s, old, word);
 }
 

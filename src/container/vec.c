@@ -19,9 +19,9 @@
  * Crash argument: change.c. An element is written behind the count, where bytes
  * are dead, and counts once the saved count is stored. What becomes dead again
  * is saved first: whoever makes a vector shorter saves what was there, and a push
- * over it in the same scope (stoa/detail/view.h) relies on that. Growth builds aside and swaps, or lengthens the block where it
- * is, which is undone by itself (tx/resize.c). An insertion or a removal in the
- * middle saves the range that moves.
+ * over it in the same scope (stoa/detail/view.h) relies on that. Growth builds
+ * aside and swaps, or lengthens the block where it is, which is undone by itself
+ * (tx/resize.c). An insertion or a removal in the middle saves the range that moves.
  */
 #include "base/atomic.h"
 #include "container/container.h"

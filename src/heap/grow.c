@@ -235,10 +235,7 @@ stoai_heap_meta_stride(uint32_t span_shift)
 		span_shift > STOAI_SPAN_SHIFT_MAX)
 		return 0;
 	return (uint32_t)stoai_align_up(
-		sizeof(struct stoai_meta) +
-			stoai_meta_words(span_shift) *
-				sizeof(struct stoai_bits) +
-			sizeof(struct stoai_chunk),
+		stoai_meta_front(span_shift) + sizeof(struct stoai_chunk),
 		STOAI_META_ALIGN);
 }
 

@@ -166,11 +166,21 @@ stoai_meta_bits(struct stoai_meta *meta)
 	return (struct stoai_bits *)(meta + 1);
 }
 
+/* Bytes of its head and bits: the chunk's numbers are behind them. */
+static inline uint32_t
+stoai_meta_front(uint32_t span_shift)
+{
+	return (uint32_t)(sizeof(struct stoai_meta) +
+			  stoai_meta_words(span_shift) *
+				  sizeof(struct stoai_bits));
+}
+
 static inline struct stoai_chunk *
 stoai_meta_chunk(const stoa_segment *seg, struct stoai_meta *meta)
 {
-	return (struct stoai_chunk *)(stoai_meta_bits(meta) +
-				      stoai_meta_words(seg->span_shift));
+	return (struct stoai_chunk *)(void *)((char *)meta +
+					      stoai_meta_front(
+						      seg->span_shift));
 }
 
 /* Blocks of a class in a span, and words of bits for them. */

@@ -57,13 +57,6 @@ stoai_name_text(const char *name, size_t size, char buf[STOAI_NAME_TEXT])
 	return buf;
 }
 
-/* What lies before the elements: the entry, a name with its NUL. */
-static uint64_t
-head_size(uint64_t name_size)
-{
-	return sizeof(struct stoai_entry) + (name_size ? name_size + 1 : 0);
-}
-
 /* ---- reading ---- */
 
 static void
@@ -91,7 +84,7 @@ stoai_entry_data(const stoa_tx *rd, const struct stoai_entry *e,
 	const stoa_type *type, uint64_t *ret_count)
 {
 	uint64_t at = a32_load_relaxed(&e->data_at), count = 1, bytes;
-	uint64_t head = head_size(a32_load_relaxed(&e->name_size));
+	uint64_t head = stoai_entry_head(a32_load_relaxed(&e->name_size));
 	uint64_t off = stoai_off(rd->seg, e);
 	const void *data = NULL;
 
@@ -139,7 +132,7 @@ array_mark(const stoa_segment *seg, uint64_t off)
 static uint64_t
 data_place(size_t name_size, bool array, uint32_t align)
 {
-	uint64_t head = head_size(name_size);
+	uint64_t head = stoai_entry_head(name_size);
 
 	if (array)
 		head = stoai_align_up(head, 8) + 8;

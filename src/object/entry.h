@@ -14,6 +14,13 @@ enum {
 const char *
 stoai_name_text(const char *name, size_t size, char buf[STOAI_NAME_TEXT]);
 
+/* Bytes that lie before the elements: the entry, a name with its NUL. */
+static inline uint64_t
+stoai_entry_head(uint64_t name_size)
+{
+	return sizeof(struct stoai_entry) + (name_size ? name_size + 1 : 0);
+}
+
 /* Where the elements of a fresh entry begin. */
 static inline char *
 stoai_entry_elements(const struct stoai_entry *e)

@@ -160,10 +160,10 @@ stoai_entry_at(const stoa_tx *rd, uint64_t off)
 
 	if (!e)
 		return NULL;
-	/* what lies elsewhere, the root say, is none by its data's place */
+	/* what is no entry, the root say, has its data nowhere */
 	if (size && size <= STOAI_NAME_MAX &&
-		a32_load_relaxed(&e->data_at) > sizeof *e + size &&
-		stoai_tx_at(rd, off, sizeof *e + size + 1) &&
+		a32_load_relaxed(&e->data_at) >= stoai_entry_head(size) &&
+		stoai_tx_at(rd, off, stoai_entry_head(size)) &&
 		e->name[size] == '\0')
 		return e;
 	(void)stoai_tx_damaged(rd, "object I2: what lies at %#llx is no entry",

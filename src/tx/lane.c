@@ -138,7 +138,8 @@ stoai_lane_append(struct stoai_seat *seat, enum stoai_log_kind kind,
 }
 
 int
-stoai_lane_append_blocks(struct stoai_seat *seat, size_t n, const uint64_t *off)
+stoai_lane_append_blocks(
+	struct stoai_seat *seat, size_t n, const struct stoai_cached *block)
 {
 	uint64_t at;
 	int rc = log_room(seat, n * STOAI_LOG_FIXED, &at);
@@ -147,8 +148,8 @@ stoai_lane_append_blocks(struct stoai_seat *seat, size_t n, const uint64_t *off)
 		return rc;
 	for (size_t i = 0; i < n; i++, at += STOAI_LOG_FIXED)
 		record_write(seat->seg, at,
-			stoai_log_head(STOAI_LOG_ALLOC, 0, off[i]), NULL, 0,
-			STOAI_LOG_FIXED);
+			stoai_log_head(STOAI_LOG_ALLOC, 0, block[i].off), NULL,
+			0, STOAI_LOG_FIXED);
 	a64_store_kill(&seat->lane->cursor, at); /* I1, for all at once */
 	return 0;
 }

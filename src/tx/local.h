@@ -38,7 +38,7 @@ void stoai_lane_trim(struct stoai_seat *seat, uint32_t chunks);
 
 /* The same for n ALLOC records, which count by one store; all of them or none. */
 int stoai_lane_append_blocks(
-	struct stoai_seat *seat, size_t n, const uint64_t *off);
+	struct stoai_seat *seat, size_t n, const struct stoai_cached *block);
 
 /* ---- change.c ---- */
 

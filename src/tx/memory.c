@@ -65,31 +65,27 @@ batch_alloc(stoa_tx *tx, size_t n, const uint64_t *sizes, uint64_t size,
 {
 	struct stoai_seat *seat = tx->seat;
 	struct stoai_cached block[BATCH];
-	uint64_t off[BATCH];
 	size_t made = 0;
 	int rc = 0;
 
-	while (made < n) {
+	while (made < n && !rc) {
 		rc = stoai_heap_alloc(
 			seat, sizes ? sizes[made] : size, align, &block[made]);
-		if (rc)
-			break;
-		off[made] = block[made].off;
-		made++;
+		made += !rc;
 	}
 	if (!rc)
-		rc = stoai_lane_append_blocks(seat, n, off);
+		rc = stoai_lane_append_blocks(seat, n, block);
 	if (!rc)
 		stoai_heap_publish_many(seat, n, block);
 	for (size_t i = 0; i < made; i++) {
 		if (rc) {
-			(void)stoai_heap_free(seat, off[i]);
+			(void)stoai_heap_free(seat, block[i].off);
 			continue;
 		}
-		ret[i] = stoai_at(tx->seg, off[i]);
+		ret[i] = stoai_at(tx->seg, block[i].off);
 		if (stoai_profiled(tx->seg))
 			stoai_profile_alloc(
-				tx->seg, off[i], sizes ? sizes[i] : size);
+				tx->seg, block[i].off, sizes ? sizes[i] : size);
 	}
 	return rc;
 }

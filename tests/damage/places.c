@@ -156,9 +156,7 @@ places_of_front(struct seed *s)
 			place_add(s, PLACE_META, meta, h->meta_stride);
 		if (i % STOAI_CHUNK == 0)
 			place_add(s, PLACE_CHUNK,
-				meta + sizeof(struct stoai_meta) +
-					stoai_meta_words(h->span_shift) *
-						sizeof(struct stoai_bits),
+				meta + stoai_meta_front(h->span_shift),
 				sizeof(struct stoai_chunk));
 	}
 }

@@ -140,7 +140,7 @@ test_it_is_used(void **state)
 	assert_int_equal(rd->view.room, 0);
 }
 
-/* What it is written over was there before the scope, and comes back with its undo. */
+/* What is written over was there before the scope, and comes back with its undo. */
 static void
 test_pushed_over_what_was_there(void **state)
 {

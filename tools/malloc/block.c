@@ -90,11 +90,11 @@ alloc_entered(struct stoai_seat *seat, size_t size, size_t align)
 	if (!rc) {
 		stoai_heap_publish(seat, block);
 		off = block.off;
-	}
-	/* the mapping itself may be aligned to less than we are asked for */
-	if (!rc && (uintptr_t)stoai_at(private_segment, off) & (align - 1)) {
-		(void)stoai_heap_free(seat, off);
-		rc = alloc_far(seat, size, align, &off);
+		/* the mapping itself may be aligned to less than is asked for */
+		if ((uintptr_t)stoai_at(private_segment, off) & (align - 1)) {
+			(void)stoai_heap_free(seat, off);
+			rc = alloc_far(seat, size, align, &off);
+		}
 	}
 	if (rc == -EBADMSG)
 		private_abort("the heap is damaged");
